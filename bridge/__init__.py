@@ -1,0 +1,1 @@
+"""replybridge connects chat events to actions."""

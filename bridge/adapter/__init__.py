@@ -1,0 +1,1 @@
+"""What a platform must be, and the only door to the outside."""

@@ -1,0 +1,54 @@
+"""The options that every account has, whatever its platform."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from bridge.adapter.secret import Secret
+from bridge.model.delivery import OnUnknown
+from bridge.model.quantity import Rate, parse_duration, parse_rate, parse_size
+
+
+def _text_as(parse: object) -> BeforeValidator:
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)  # type: ignore[operator]
+
+
+Duration = Annotated[timedelta, _text_as(parse_duration)]
+Size = Annotated[int, _text_as(parse_size)]
+RateOption = Annotated[Rate, _text_as(parse_rate)]
+
+
+class Options(BaseModel):
+    """Strict and frozen: an unknown key is an error, a text is not taken for a number."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+
+class Account(Options):
+    """One configured identity on a platform. A platform's own account adds its options to these.
+
+    `timeout` bounds one request. `budget` bounds the requests of the whole account. A delivery older than
+    `expires` is given up. `on_unknown` says what happens when nobody can say whether a reply arrived.
+    `identity` says how a contact of another account is found here: `to:` key -> field, {"email": "contact.email"}.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    platform: str
+    base_url: str | None = None
+    timeout: Duration = timedelta(seconds=15)
+    budget: RateOption | None = None
+    expires: Duration = timedelta(hours=1)
+    on_unknown: OnUnknown = "resend"
+    max_in_flight: int = Field(default=16, ge=1, le=1000)
+    identity: dict[str, str] = Field(default_factory=dict)
+    reply_via: str | None = None
+    """The account by which replies to this account's events go; itself, unless said otherwise."""
+    calendar: str | None = None
+    """The rulebook's calendar that says when this account is online; none: always."""
+
+    def credentials(self) -> tuple[Secret, ...]:
+        """Secrets that name this account in a request whose path does not; none by default."""
+        return ()

@@ -1,0 +1,80 @@
+"""Secrets: a type that never prints, read from the environment, a file, or (for trying out) written in place."""
+
+import hmac
+import os
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+
+class Secret:
+    """A text that is shown as `<secret>` wherever it is printed, logged, compared in an error or serialised."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself: only for the moment it is put into a request or compared."""
+        return self._text
+
+    def is_(self, given: str) -> bool:
+        """Whether `given` is this secret, compared in constant time."""
+        return hmac.compare_digest(self._text.encode(), given.encode("utf-8", "surrogatepass"))
+
+    def digest(self) -> bytes:
+        """A one-way key for look-up tables, so that finding an account by its key leaks nothing by its timing."""
+        return sha256(self._text.encode()).digest()
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.is_(other._text)
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not pickled or copied")
+
+
+def any_is(secrets: Iterable[Secret], given: str) -> bool:
+    """Whether `given` is one of `secrets`; all are compared, so the time says nothing about which."""
+    found = False
+    for secret in secrets:
+        found |= secret.is_(given)
+    return found
+
+
+def resolve_secret(value: object) -> Secret:
+    """`{env = "NAME"}`, `{file = "path"}` or a text -> Secret. Raises ValueError with what to do."""
+    match value:
+        case Secret():
+            return value
+        case str() if value:
+            return Secret(value)
+        case {"env": str(name), **rest} if not rest:
+            text = os.environ.get(name)
+            if not text:
+                raise ValueError(f"the environment variable {name} is not set")
+            return Secret(text)
+        case {"file": str(name), **rest} if not rest:
+            try:
+                text = Path(name).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"the file {name} cannot be read: {error}") from None
+            if not text:
+                raise ValueError(f"the file {name} is empty")
+            return Secret(text)
+    raise ValueError('a secret is { env = "NAME" }, { file = "path" } or a text that is not empty')
+
+
+SecretOption = Annotated[Secret, BeforeValidator(resolve_secret)]
+"""The type of a secret in a pydantic model (which needs `arbitrary_types_allowed`)."""

@@ -1,0 +1,74 @@
+"""The only source of time. Everything that needs the time is given a `Clock`, so tests and the lab can turn it."""
+
+import asyncio
+import heapq
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The wall clock, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards, for measuring durations."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class SetClock:
+    """A clock that stands still until `advance` turns it; sleepers wake in order."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start = self._now = start.astimezone(UTC)
+        self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._count = 0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return (self._now - self._start).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._count += 1
+        heapq.heappush(self._sleepers, (self._now + timedelta(seconds=seconds), self._count, woken))
+        await woken
+
+    def advance(self, seconds: float) -> None:
+        """Turn the clock; whoever slept until then is woken (and runs at the caller's next await)."""
+        self._now += timedelta(seconds=seconds)
+        while self._sleepers and self._sleepers[0][0] <= self._now:
+            _, _, woken = heapq.heappop(self._sleepers)
+            if not woken.done():
+                woken.set_result(None)
+
+
+def to_ms(moment: datetime) -> int:
+    """Milliseconds since 1970 in UTC, the form in which the store keeps time."""
+    return round(moment.timestamp() * 1000)
+
+
+def from_ms(ms: int) -> datetime:
+    """The moment that `to_ms` gave `ms` for, in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -1,0 +1,1 @@
+"""The nouns that travel along the line: frozen, keyword-only, standard library only."""

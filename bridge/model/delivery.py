@@ -1,0 +1,95 @@
+"""A delivery: the durable promise to make one platform call, and what came of it.
+
+    queued -> claimed -> sent | queued (later) | unknown | dead
+    queued -> cancelled          unknown -> sent | queued | dead          dead -> queued (replay)
+
+*Unknown* means that the request may have reached the platform and no answer came.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+from bridge.model.event import Address
+
+State = Literal["queued", "claimed", "sent", "unknown", "dead", "cancelled"]
+Reason = Literal[
+    "rate_limited", "auth", "refused", "not_found", "invalid", "unavailable",
+    "network", "timeout", "expired", "template", "unknown",
+]  # fmt: skip
+Format = Literal["plain", "markdown"]
+OnUnknown = Literal["resend", "hold"]
+
+STATES: tuple[State, ...] = get_args(State)
+REASONS: tuple[Reason, ...] = get_args(Reason)
+UNFINISHED: tuple[State, ...] = ("queued", "claimed", "unknown")
+"""States that keep the place at the head of a lane: what comes after in the same conversation waits."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """Rendered content, ready to be encoded for its platform. Customer values in Markdown text are escaped."""
+
+    text: str
+    format: Format = "plain"
+    private: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """One platform call that has to be made. Times are UTC; `lane` is the order key: one conversation.
+
+    `event` (its number), `rule` and `action` say where it comes from. `attempts` counts those already made.
+    """
+
+    id: int
+    event: int | None
+    rule: str
+    action: str
+    account: str
+    lane: str
+    to: Address
+    reply: Reply
+    created_at: datetime
+    expires_at: datetime | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sent:
+    """The platform took it. `reference` is the platform's id of what was sent, where it gave one."""
+
+    reference: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """It was certainly not sent. A permanent failure is not tried again; `retry_after` is in seconds."""
+
+    reason: Reason
+    detail: str
+    permanent: bool = False
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unknown:
+    """The request may have reached the platform; nobody can say."""
+
+    reason: Reason
+    detail: str
+
+
+Outcome = Sent | Failed | Unknown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One try at a delivery: when, how long (seconds), the last HTTP status and answer seen, and the outcome."""
+
+    delivery: int
+    at: datetime
+    took: float
+    outcome: Outcome
+    status: int | None = None
+    answer: str | None = None

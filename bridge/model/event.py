@@ -1,0 +1,70 @@
+"""An event: one normalised thing that happened in a chat."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, get_args
+
+Kind = Literal[
+    "message", "typing", "visited", "ended", "opened", "attachment",
+    "widget", "assigned", "rated", "contact", "timer", "other",
+]  # fmt: skip
+Sender = Literal["contact", "agent", "bot", "system"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SENDERS: tuple[Sender, ...] = get_args(Sender)
+
+Address = Mapping[str, object]
+"""Whom a delivery is for, in the words of one platform's `to:` keys: {"chat": 17}, {"email": "a@b.example"}."""
+
+NOWHERE: Address = {}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contact:
+    """The customer. What the platform does not say is None; further facts of theirs are in `extra`."""
+
+    id: str | None = None
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    language: str | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attachment:
+    """A file in a conversation. `size` is in bytes; `url` is where it can be fetched."""
+
+    name: str
+    type: str | None = None
+    size: int | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    `conversation` and `key` are the platform's own ids, unique within the account. A second event with the
+    same `key` is a repeat: for ever, or only within `repeat_within` where the key says too little.
+    `address` is where a reply to this event goes; `at` is when it happened, in UTC; `raw` is the platform's
+    own payload, decoded.
+    """
+
+    account: str
+    platform: str
+    kind: Kind
+    sender: Sender
+    conversation: str
+    key: str
+    at: datetime
+    repeat_within: timedelta | None = None
+    address: Address = NOWHERE
+    contact: Contact = field(default_factory=Contact)
+    text: str | None = None
+    url: str | None = None
+    state: str | None = None
+    channel: str | None = None
+    attachment: Attachment | None = None
+    raw: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,70 @@
+"""Everything a condition or a template may look at, as one snapshot."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bridge.model.conversation import EMPTY, Conversation, Memory, Scope
+from bridge.model.event import Contact, Event
+
+CONTACT_FIELDS = ("id", "name", "email", "phone", "language")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """The event, its conversation (the event counted in) and what is remembered, at the moment `now` (UTC).
+
+    `contact` is what is known of the contact from this event and all before it.
+    """
+
+    event: Event
+    conversation: Conversation
+    now: datetime
+    memories: Mapping[Scope, Memory] = field(default_factory=dict)
+
+    @property
+    def contact(self) -> Contact:
+        return self.conversation.contact
+
+    def memory(self, scope: Scope = "conversation") -> Mapping[str, object]:
+        return self.memories.get(scope, EMPTY).facts
+
+
+def variables(facts: Facts, groups: Mapping[str, str] | None = None) -> dict[str, object]:
+    """The names a template or an `if:` expression sees. What is not known is left out, so that it is undefined."""
+    event, conversation, contact = facts.event, facts.conversation, facts.contact
+    names: dict[str, object] = {
+        "account": event.account,
+        "platform": event.platform,
+        "kind": event.kind,
+        "sender": event.sender,
+        "now": facts.now,
+        "event": {"raw": event.raw, "at": event.at},
+        "contact": {
+            **contact.extra,
+            **{name: value for name in CONTACT_FIELDS if (value := getattr(contact, name)) is not None},
+            "memory": facts.memory("contact"),
+        },
+        "conversation": {
+            "id": conversation.id,
+            "messages": conversation.messages,
+            "age": conversation.age,
+            "idle": conversation.idle,
+            "human_active": conversation.human_active,
+        },
+        "memory": facts.memory(),
+        "account_memory": facts.memory("account"),
+        "match": dict(groups or {}),
+    }
+    if conversation.assigned is not None:
+        names["conversation"]["assigned"] = conversation.assigned  # type: ignore[index]
+    for name in ("text", "url", "state", "channel"):
+        value = getattr(event, name)
+        if value is not None:
+            names[name] = value
+    if event.attachment is not None:
+        a = event.attachment
+        names["attachment"] = {
+            k: v for k, v in (("name", a.name), ("type", a.type), ("size", a.size), ("url", a.url)) if v is not None
+        }
+    return names
