@@ -1,0 +1,1 @@
+"""The lab: what rules would do, without sending anything."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from bridge.model.event import NOWHERE, Address, Contact, Event
+from bridge.model.event import Address, Contact, Event
 
 HUMAN_ACTIVE_FOR = timedelta(minutes=15)
 """A human counts as active in a conversation this long after an agent wrote."""
@@ -45,7 +45,7 @@ class Conversation:
     account: str
     id: str
     contact: Contact = field(default_factory=Contact)
-    address: Address = NOWHERE
+    address: Address = field(default_factory=dict)
     messages: int = 0
     opened_at: datetime
     last_at: datetime

@@ -7,7 +7,7 @@
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from bridge.model.event import Address
@@ -22,7 +22,7 @@ OnUnknown = Literal["resend", "hold"]
 
 STATES: tuple[State, ...] = get_args(State)
 REASONS: tuple[Reason, ...] = get_args(Reason)
-UNFINISHED: tuple[State, ...] = ("queued", "claimed", "unknown")
+UNFINISHED: tuple[State, ...] = ("queued", "claimed")
 """States that keep the place at the head of a lane: what comes after in the same conversation waits."""
 
 
@@ -93,3 +93,40 @@ class Attempt:
     outcome: Outcome
     status: int | None = None
     answer: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """What becomes of a delivery after an attempt: its new state, when it is due again, and why."""
+
+    state: State
+    due_at: datetime | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+
+
+FIRST_RETRY = timedelta(seconds=1)
+LONGEST_RETRY = timedelta(minutes=5)
+
+
+def backoff(attempts: int, jitter: float) -> timedelta:
+    """How long to wait after the attempt of this number (from 1): doubling, bounded; `jitter` is from 0.5 to 1."""
+    doubled: timedelta = FIRST_RETRY * 2 ** min(attempts - 1, 20)
+    return min(LONGEST_RETRY, doubled) * jitter
+
+
+def settle(delivery: Delivery, outcome: Outcome, now: datetime, on_unknown: OnUnknown, jitter: float) -> Settled:
+    """The one place that decides what follows from an outcome; see the drawing at the top of this file."""
+    if isinstance(outcome, Sent):
+        return Settled(state="sent")
+    if isinstance(outcome, Unknown) and on_unknown == "hold":
+        return Settled(state="unknown", reason=outcome.reason, detail=outcome.detail)
+    if isinstance(outcome, Failed) and outcome.permanent:
+        return Settled(state="dead", reason=outcome.reason, detail=outcome.detail)
+    wait = backoff(delivery.attempts + 1, jitter)
+    if isinstance(outcome, Failed) and outcome.retry_after is not None:
+        wait = max(wait, timedelta(seconds=outcome.retry_after))
+    due_at = now + wait
+    if delivery.expires_at is not None and due_at >= delivery.expires_at:
+        return Settled(state="dead", reason="expired", detail=f"gave up: {outcome.reason}: {outcome.detail}")
+    return Settled(state="queued", due_at=due_at, reason=outcome.reason, detail=outcome.detail)

@@ -60,7 +60,7 @@ class Event:
     key: str
     at: datetime
     repeat_within: timedelta | None = None
-    address: Address = NOWHERE
+    address: Address = field(default_factory=dict)
     contact: Contact = field(default_factory=Contact)
     text: str | None = None
     url: str | None = None

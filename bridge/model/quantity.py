@@ -13,8 +13,8 @@ _SECONDS = {
     "w": 604800, "week": 604800,
 }  # fmt: skip
 _BYTES = {"b": 1, "kb": 1000, "kib": 1024, "mb": 1000**2, "mib": 1024**2, "gb": 1000**3, "gib": 1024**3}
-_AMOUNT = re.compile(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*([a-zA-Z]+)\s*")
-_RATE = re.compile(r"\s*(\d{1,9})\s*/\s*([a-zA-Z]+)\s*")
+_AMOUNT = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([a-zA-Z]+)\s*")
+_RATE = re.compile(r"\s*([0-9]{1,9})\s*/\s*([a-zA-Z]+)\s*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.adapter.protocol import Adapter
+from bridge.platforms import helpcrunch, omnidesk, webchat
 
-_ALL: tuple[Adapter[Any], ...] = ()
+_ALL: tuple[Adapter[Any], ...] = (
+    helpcrunch.adapter,
+    omnidesk.adapter,
+    webchat.adapter,
+)
 
 ADAPTERS: Mapping[str, Adapter[Any]] = {adapter.name: adapter for adapter in _ALL}

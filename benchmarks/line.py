@@ -1,0 +1,245 @@
+"""The whole line against a bare handler: durable acknowledgements, delivered replies, memory, time to start.
+
+The server has one core and the load generator with the fake platform the other, where the machine has two.
+"""
+
+import asyncio
+import gc
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+import orjson
+import uvloop
+
+from benchmarks.load import FakePlatform, Figures, drive, percentile, request
+
+CONNECTIONS = 64
+EVENTS = 15_000
+ROOT = Path(__file__).parent.parent
+_MARK = re.compile(rb"mark (\d+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    name: str
+    figures: Figures
+
+
+def main(events: int = EVENTS, rounds: int = 3) -> None:
+    """Print the figures of `rounds` rounds; in each the yardstick is measured beside the rest."""
+    print(f"The line: {CONNECTIONS} connections, {events} events a run, {rounds} rounds; the median of each")
+    ratios: dict[str, list[tuple[float, float, float, float]]] = {}
+    for _ in range(rounds):
+        bare = _bare(events)
+        measured = {
+            "bare aiohttp + uvloop JSON handler": bare,
+            "durable acknowledgement, JSON, 100 rules": _bridge(events, 100, fires=False, form=False),
+            "durable acknowledgement, multipart, 100 rules": _bridge(events, 100, fires=False, form=True),
+            "webhook to delivered reply, 100 rules": _bridge(events, 100, fires=True, form=False),
+            "webhook to delivered reply, 1,000 rules": _bridge(events, 1000, fires=True, form=False),
+        }
+        for name, figures in measured.items():
+            row = (
+                figures.per_second,
+                figures.per_second / bare.per_second,
+                percentile(figures.ack, 0.99) * 1000,
+                percentile(figures.reply, 0.99) * 1000,
+            )
+            ratios.setdefault(name, []).append(row)
+    print(f"{'':48}{'per second':>12}{'ratio':>8}{'ack p99':>10}{'reply p99':>11}")
+    for name, rows in ratios.items():
+        rate, ratio, ack, reply = (sorted(row[n] for row in rows)[len(rows) // 2] for n in range(4))
+        print(
+            f"{name:48}{rate:12,.0f}{ratio:8.2f}{ack:8.1f}ms{reply:9.1f}ms"
+            if reply
+            else f"{name:48}{rate:12,.0f}{ratio:8.2f}{ack:8.1f}ms"
+        )
+    start, memory = _idle()
+    print(f"start to ready: {start:.2f} s; idle memory: {memory:.0f} MB")
+
+
+def _bare(events: int) -> Figures:
+    port = _free_port()
+    body = orjson.dumps(_notification(1, "http://127.0.0.1:1"))
+    requests = iter([request("/message", body, "Content-Type: application/json")] * events)
+    with _process([sys.executable, "-m", "benchmarks.bare", str(port)], ROOT, port):
+        return _run(drive("127.0.0.1", port, requests, CONNECTIONS))
+
+
+def _bridge(events: int, rules: int, *, fires: bool, form: bool) -> Figures:
+    port, platform = _free_port(), _free_port()
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
+        _write(Path(folder), port, platform, rules)
+        with _process([sys.executable, "-m", "bridge", "serve"], Path(folder), port):
+            return _run(_measure(port, platform, events, fires, form))
+
+
+async def _measure(port: int, platform: int, events: int, fires: bool, form: bool) -> Figures:
+    sent: dict[int, float] = {}
+    replies: list[float] = []
+    complete = asyncio.Event()
+
+    def received(body: bytes) -> None:
+        found = _MARK.search(body)
+        if found:
+            replies.append(time.perf_counter() - sent[int(found[1])])
+            if len(replies) == events:
+                complete.set()
+
+    def requests() -> Iterator[bytes]:
+        for number in range(events):
+            text = f"How much is mark {number}, please?" if fires else f"Do you know mark {number}, please?"
+            notification = {**_notification(number, f"http://127.0.0.1:{platform}"), "message": text}
+            sent[number] = time.perf_counter()
+            yield _form(notification) if form else _json(notification)
+
+    server = await asyncio.get_running_loop().create_server(lambda: FakePlatform(received), "127.0.0.1", platform)
+    began = time.perf_counter()
+    figures = await drive("127.0.0.1", port, requests(), CONNECTIONS)
+    if fires:
+        async with asyncio.timeout(60):
+            await complete.wait()
+        figures.seconds = time.perf_counter() - began
+        figures.reply = replies
+    server.close()
+    if figures.refused or figures.acknowledged != events:
+        raise SystemExit(f"{figures.refused} of {events} events were refused")
+    return figures
+
+
+def _notification(number: int, server: str) -> dict[str, object]:
+    return {
+        "chatServer": server,
+        "chatSessionID": f"session-{number % 5000:010}",
+        "chatAccountToken": "tok1234567890",
+        "channelID": 8,
+        "message": "How much is it?",
+        "url": "https://shop.example/some/page?utm_source=newsletter",
+        "messageNumber": number // 5000 + 1,
+        "customerName": "José Ação",
+        "emailAddress": "jose@example.com",
+        "phoneNumber": "+351912345678",
+    }
+
+
+_PATH = "/api/v2/chat/notifyUserNewChatMessage"
+
+
+def _json(notification: dict[str, object]) -> bytes:
+    return request(_PATH, orjson.dumps(notification), "apiKey: key-for-benchmarks", "Content-Type: application/json")
+
+
+def _form(notification: dict[str, object]) -> bytes:
+    parts = b"".join(
+        f'--mark\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in notification.items()
+    )
+    header = "Content-Type: multipart/form-data; boundary=mark"
+    return request(_PATH, parts + b"--mark--\r\n", "apiKey: key-for-benchmarks", header)
+
+
+def _write(folder: Path, port: int, platform: int, rules: int) -> None:
+    """Settings and so many rules, of which one may answer."""
+    (folder / "rules").mkdir()
+    (folder / "templates").mkdir()
+    (folder / "templates" / "price.md.j2").write_text("The price of **{{ match.mark }}** is 9 €, {{ contact.name }}.\n")
+    lines = ["rules:"]
+    for number in range(rules - 1):
+        lines += [f"  - name: rule-{number}", "    on: message", "    when:"]
+        lines += [f"      text: {{words: [word{number}, ціна{number}]}}", "    do:", "      - reply: {text: hello}"]
+    lines += ["  - name: price", "    on: message", "    when:"]
+    lines += ['      text: {matches: "(?i)how much is (?P<mark>mark \\\\d+)"}', "    do:"]
+    lines += ["      - reply: {template: price.md.j2}"]
+    (folder / "rules" / "rules.yaml").write_text("\n".join(lines) + "\n")
+    (folder / "bridge.toml").write_text(
+        f"""[server]
+listen = "127.0.0.1:{port}"
+
+[log]
+format = "json"
+
+[accounts.site]
+platform = "omnidesk"
+api_keys = ["key-for-benchmarks"]
+chat_servers = ["http://127.0.0.1:{platform}"]
+max_in_flight = 64
+"""
+    )
+
+
+def _idle() -> tuple[float, float]:
+    """Seconds from start to ready, and resident megabytes a moment later."""
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        _write(Path(folder), port, _free_port(), 100)
+        began = time.perf_counter()
+        with _process([sys.executable, "-m", "bridge", "serve"], Path(folder), port) as process:
+            took = time.perf_counter() - began
+            time.sleep(1)
+            status = Path(f"/proc/{process.pid}/status").read_text()
+    return took, int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+
+
+@contextmanager
+def _process(command: list[str], folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """A server on the first core, ready to take requests."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL, preexec_fn=_on_core(0))
+    try:
+        _wait_for(port, process)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _on_core(core: int) -> Callable[[], None]:
+    def pin() -> None:
+        if (os.cpu_count() or 1) > 1:
+            os.sched_setaffinity(0, {core})
+
+    return pin
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(3000):
+        if process.poll() is not None:
+            raise SystemExit(f"the server ended with {process.returncode}")
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1):
+                return
+        except OSError as error:
+            if getattr(error, "code", None):
+                return
+            time.sleep(0.005)
+    raise SystemExit("the server did not become ready")
+
+
+def _run(work: object) -> Figures:
+    _on_core(1)()
+    gc.collect()
+    gc.disable()
+    try:
+        return uvloop.run(work)  # type: ignore[arg-type]
+    finally:
+        gc.enable()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()

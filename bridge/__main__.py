@@ -1,0 +1,5 @@
+"""`python -m bridge` is `replybridge`."""
+
+from bridge.cli import main
+
+main()

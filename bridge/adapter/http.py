@@ -1,0 +1,252 @@
+"""The only door to the outside: every HTTP request of the bridge is made here.
+
+    DoorError         there is no answer; says why, with a reason from the delivery's list
+      NeverSent       the request certainly never reached the other side
+      NoAnswer        it may have: it was on its way, and no whole answer came back
+
+Redirects are not followed, cookies not kept, bodies not decompressed, certificates always verified (against the
+authorities of the operating system; SSL_CERT_FILE names others).
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from importlib.metadata import version
+from types import TracebackType
+from typing import Self
+
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import BuilderError, DetailedPyreqwestError, PyreqwestError
+from pyreqwest.http import Url
+from pyreqwest.request import StreamRequest
+from pyreqwest.response import Response
+
+from bridge.adapter.answers import excerpt, retry_after
+from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Steps
+from bridge.clock import Clock
+from bridge.errors import BridgeError
+from bridge.model.delivery import Failed, Outcome, Reason, Unknown
+
+USER_AGENT = f"replybridge/{version('replybridge')}"
+MOST = 64 * 1024
+"""Bytes of an answer's body that are read; the rest is not waited for."""
+
+CONNECT_WITHIN = timedelta(seconds=5)
+"""The longest time to reach the other side, TLS included; half of the call's own timeout where that is less."""
+
+IDLE_FOR = timedelta(seconds=4)
+"""How long an unused connection is kept. Servers close theirs after 5 seconds (Node.js) or more, and a request that
+meets a connection just being closed would leave the question whether it was received."""
+
+_CONNECTING = "client error (Connect)"
+
+
+class DoorError(Exception):
+    """There is no answer. `detail` never has a header's value, nor more of the URL than its origin."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class NeverSent(DoorError):  # noqa: N818 - it says what is known, not what kind of class it is
+    """The request certainly did not reach the other side: a name not found, a connection refused, a bad URL."""
+
+
+class NoAnswer(DoorError):  # noqa: N818
+    """The request may have been received: a time-out or a broken connection after it was on its way."""
+
+
+def everywhere(origin: str) -> bool:
+    return True
+
+
+async def at_once() -> None:
+    """The turn of who need not wait."""
+
+
+class Door:
+    """`async with Door(clock) as door:` - one for the process, because it keeps connections open between calls.
+
+    `allow` is asked with the origin of every URL ("https://chat.example.com:8443"; no port where it is the scheme's
+    own). `proxies` lets HTTPS_PROXY and its kin in the environment decide the way out. Calls may run at the same time.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        allow: Callable[[str], bool] = everywhere,
+        proxies: bool = False,
+        connect_within: timedelta = CONNECT_WITHIN,
+        most: int = MOST,
+    ) -> None:
+        self._clock = clock
+        self._allow = allow
+        self._proxies = proxies
+        self._connect_within = connect_within
+        self._most = most
+        self._clients: dict[timedelta, Client] = {}
+
+    async def __aenter__(self) -> Self:
+        """Raises BridgeError where the system has no certificate authorities to check others against."""
+        try:
+            self._client(self._connect_within * 2)
+        except BuilderError as error:
+            remedy = "install the system's ca-certificates, or name a file of them in SSL_CERT_FILE"
+            raise BridgeError(f"HTTPS cannot be spoken: {_why(error)}; {remedy}") from None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in self._clients.values():
+            await client.close()
+
+    async def call(self, call: HttpCall, *, timeout: timedelta) -> HttpAnswer:
+        """Make one request; `timeout` bounds it from the connection to the last byte of the answer.
+
+        The answer's body is cut at `most` bytes, and its `retry-after` is in seconds whatever its form was.
+        Raises NeverSent or NoAnswer.
+        """
+        url = self._checked(call.url)
+        request = self._request(call, url, timeout)
+        status: int | None = None
+        body = bytearray()
+        try:
+            async with request as response:
+                status = response.status
+                headers = _headers(response)
+                while len(body) < self._most:
+                    chunk = await response.body_reader.read(self._most - len(body))
+                    if chunk is None:
+                        break
+                    body += chunk
+        except PyreqwestError as error:
+            raise _told_apart(error, url.origin_ascii, status) from None
+        return HttpAnswer(status=status, headers=self._in_seconds(headers), body=bytes(body))
+
+    async def drive(
+        self,
+        steps: Steps,
+        post: Callable[[Post], Awaitable[HttpAnswer]],
+        timeout: timedelta,
+        turn: Callable[[], Awaitable[None]] = at_once,
+    ) -> tuple[Outcome, HttpAnswer | None]:
+        """Walk an adapter's steps to their outcome; beside it, the last answer seen.
+
+        `post` puts mail into the store; `turn` waits until the account may make one more request. A call that got no
+        answer fails, to be tried again, where making it twice does no harm; otherwise the outcome is Unknown. What the
+        adapter itself raises comes out.
+        """
+        answer: HttpAnswer | None = None
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Post):
+                    answer = await post(step)
+                else:
+                    await turn()
+                    answer = await self.call(step, timeout=timeout)
+                step = steps.send(answer)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome, answer
+        except NeverSent as error:
+            permanent = error.reason in ("invalid", "refused")
+            return Failed(reason=error.reason, detail=error.detail, permanent=permanent), answer
+        except NoAnswer as error:
+            if isinstance(step, HttpCall) and step.safe:
+                return Failed(reason=error.reason, detail=error.detail), answer
+            return Unknown(reason=error.reason, detail=error.detail), answer
+        finally:
+            steps.close()
+
+    def _checked(self, text: str) -> Url:
+        """The URL as the client itself reads it, so that there is one reading and not two."""
+        try:
+            url = Url(text)
+        except ValueError as error:
+            raise NeverSent("invalid", f"not a URL: {error}") from None
+        if url.scheme not in ("http", "https"):
+            raise NeverSent("invalid", f"a URL begins with http:// or https://, not with {url.scheme}:")
+        if url.username or url.password:
+            raise NeverSent("invalid", f"{url.origin_ascii}: a URL with a user name or password is never called")
+        if not self._allow(url.origin_ascii):
+            raise NeverSent("refused", f"{url.origin_ascii}: this address may not be called")
+        return url
+
+    def _request(self, call: HttpCall, url: Url, timeout: timedelta) -> StreamRequest:
+        try:
+            builder = self._client(timeout).request(call.method, url).timeout(timeout).headers(call.headers)
+            if call.body is not None:
+                builder = builder.body_bytes(call.body)
+            return builder.build_streamed()
+        except ValueError:
+            # Its message may quote a header's value, and headers carry the keys.
+            names = ", ".join(call.headers)
+            raise NeverSent("invalid", f"a header cannot be sent (of {names}): it has a line end or such") from None
+
+    def _client(self, timeout: timedelta) -> Client:
+        """A client gives up connecting well before the whole call is given up: only so is it known to be never sent."""
+        within = min(self._connect_within, timeout / 2)
+        client = self._clients.get(within)
+        if client is None:
+            builder = (
+                ClientBuilder()
+                .user_agent(USER_AGENT)
+                .connect_timeout(within)
+                .pool_idle_timeout(IDLE_FOR)
+                .follow_redirects(False)
+                .referer(False)
+                .gzip(False)
+                .brotli(False)
+                .zstd(False)
+                .deflate(False)
+            )
+            client = self._clients[within] = (builder if self._proxies else builder.no_proxy()).build()
+        return client
+
+    def _in_seconds(self, headers: dict[str, str]) -> dict[str, str]:
+        if "retry-after" in headers:
+            seconds = retry_after(headers, self._clock.now())
+            if seconds is not None:
+                headers["retry-after"] = f"{seconds:.0f}"
+        return headers
+
+
+def _headers(response: Response) -> dict[str, str]:
+    """Those that are ASCII text, as HTTP asks for; anything else is not worth failing for."""
+    try:
+        return dict(response.headers.items())
+    except ValueError:
+        found = {}
+        for name in response.headers:
+            with suppress(ValueError):
+                found[name] = response.headers[name]
+        return found
+
+
+def _told_apart(error: PyreqwestError, origin: str, status: int | None) -> DoorError:
+    """Never sent, or sent and no answer? The classes of errors do not say (0.15 calls a time-out while the answer is
+    awaited a ConnectTimeoutError), but the chain of causes does: only a failed connection has `_CONNECTING` in it.
+    """
+    reason: Reason = "timeout" if isinstance(error, TimeoutError) else "network"
+    why = _why(error)
+    if _CONNECTING in _causes(error):
+        return NeverSent(reason, f"{origin}: cannot connect: {why}")
+    if status is not None:
+        return NoAnswer(reason, f"{origin}: answered {status}, but the answer broke off: {why}")
+    return NoAnswer(reason, f"{origin}: no answer: {why}")
+
+
+def _causes(error: PyreqwestError) -> list[str]:
+    details = error.details if isinstance(error, DetailedPyreqwestError) else None
+    return [cause["message"] for cause in (details and details["causes"]) or ()]
+
+
+def _why(error: PyreqwestError) -> str:
+    """The innermost cause. Never the outermost: it quotes the whole URL."""
+    causes = [cause for cause in _causes(error) if " for url " not in cause]
+    return excerpt((causes[-1] if causes else type(error).__name__).encode(errors="replace"), 200)

@@ -1,0 +1,81 @@
+"""Attachments: files that customers send, kept on disk and served by an address that nobody can guess."""
+
+import asyncio
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+import puremagic
+from aiohttp import web
+
+from bridge.adapter.protocol import Upload
+from bridge.chance import Chance
+from bridge.clock import Clock
+from bridge.model.event import Attachment
+from bridge.store.look import Kept, attachment_by_token, keep_attachment
+from bridge.store.store import Store
+
+UNKNOWN_TYPE = "application/octet-stream"
+_SHOWN_IN_PLACE = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_PATH = "/attachments/{token}/{name}"
+
+
+class Attachments:
+    """`directory` holds one file a token; `public_url` is where other platforms reach this server."""
+
+    def __init__(self, directory: Path, public_url: str, store: Store, clock: Clock, chance: Chance) -> None:
+        self._directory = directory
+        self._public_url = public_url.rstrip("/")
+        self._store = store
+        self._clock = clock
+        self._chance = chance
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get(_PATH, self.serve)]
+
+    async def keep(self, account: str, upload: Upload) -> Attachment:
+        """Write the file and its row, both durable when this returns. The type is what the bytes say it is."""
+        token = self._chance.token()
+        kind = await asyncio.to_thread(self._write, token, upload.content)
+        kept = Kept(
+            token=token, account=account, name=upload.name, type=kind, size=len(upload.content), at=self._clock.now()
+        )
+        await self._store.write(keep_attachment, kept)
+        url = f"{self._public_url}/attachments/{token}/{quote(upload.name, safe='')}"
+        return Attachment(name=upload.name, type=kind, size=len(upload.content), url=url)
+
+    def _write(self, token: str, content: bytes) -> str:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / token
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        return sniff(content)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        token = request.match_info["token"]
+        kept = await self._store.read(lambda connection: attachment_by_token(connection, token))
+        path = self._directory / token
+        if kept is None or not path.is_file():
+            raise web.HTTPNotFound(text="there is no such attachment")
+        response = web.FileResponse(path)
+        response.content_type = kept.type
+        how = "inline" if kept.type in _SHOWN_IN_PLACE else "attachment"
+        response.headers.update(
+            {
+                "Content-Disposition": f"{how}; filename*=UTF-8''{quote(kept.name, safe='')}",
+                "Content-Security-Policy": "default-src 'none'; sandbox",
+                "X-Content-Type-Options": "nosniff",
+                "Cache-Control": "private, max-age=3600",
+            }
+        )
+        return response
+
+
+def sniff(content: bytes) -> str:
+    """The MIME type that the first bytes tell; what the sender claims is not asked."""
+    try:
+        return puremagic.from_string(content, mime=True) or UNKNOWN_TYPE
+    except (puremagic.PureError, ValueError):
+        return UNKNOWN_TYPE

@@ -1,0 +1,39 @@
+"""Normalise: a webhook becomes events, with its files kept, and the answer its platform expects."""
+
+from dataclasses import replace
+
+from bridge.adapter.protocol import Notice, Standing, Webhook
+from bridge.clock import Clock
+from bridge.line.accounts import Known
+from bridge.line.attachments import Attachments
+from bridge.model.event import Event
+from bridge.model.rule import Rulebook
+from bridge.store.look import count_open
+from bridge.store.store import Store
+
+
+class Normaliser:
+    def __init__(self, attachments: Attachments, store: Store, clock: Clock) -> None:
+        self._attachments = attachments
+        self._store = store
+        self._clock = clock
+
+    async def normalise(self, webhook: Webhook, known: Known) -> Notice:
+        """The notice in a webhook, its uploads kept on disk. Raises Refused."""
+        notice: Notice = known.adapter.parse(webhook, known.account)
+        if not notice.uploads:
+            return notice
+        uploads = iter(notice.uploads)
+        events: list[Event] = []
+        for event in notice.events:
+            if event.kind == "attachment" and (upload := next(uploads, None)) is not None:
+                event = replace(event, attachment=await self._attachments.keep(known.account.name, upload))
+            events.append(event)
+        return replace(notice, events=tuple(events), uploads=())
+
+    async def standing(self, known: Known, rulebook: Rulebook) -> Standing:
+        """What the bridge knows of the account now."""
+        now = self._clock.now()
+        calendar = rulebook.calendars.get(known.account.calendar or "")
+        opened, waiting = await self._store.read(lambda connection: count_open(connection, known.account.name, now))
+        return Standing(online=None if calendar is None else calendar.is_open(now), open=opened, waiting=waiting)

@@ -1,0 +1,176 @@
+"""Receive: an HTTP request becomes a `Webhook`, bounded in size and time, and goes to the account it is for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any
+
+from aiohttp import web
+
+from bridge.adapter.protocol import Adapter, Answer, Route, Webhook
+from bridge.chance import Chance
+from bridge.clock import Clock
+from bridge.errors import Refused, StoreError
+from bridge.line.accounts import Accounts
+from bridge.line.handle import Line
+from bridge.line.stream import Mailboxes
+from bridge.observe import Metrics, log
+from bridge.store.store import Store
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+BODY_WITHIN = 20.0
+"""Seconds in which a request's body must have come."""
+MOST_WAITING = 10_000
+"""Events that may wait for their commit; beyond it senders are asked to come again."""
+
+
+class Receiver:
+    def __init__(
+        self,
+        *,
+        line: Line,
+        accounts: Accounts,
+        mailboxes: Mailboxes,
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        metrics: Metrics,
+        max_body: int,
+        max_attachment: int,
+        trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
+    ) -> None:
+        self._line = line
+        self._accounts = accounts
+        self._mailboxes = mailboxes
+        self._store = store
+        self._clock = clock
+        self._chance = chance
+        self._metrics = metrics
+        self._max_body = max_body
+        self._max_attachment = max_attachment
+        self._trusted_proxies = trusted_proxies
+
+    def routes(self, adapters: Iterable[Adapter[Any]]) -> list[web.RouteDef]:
+        """The web server's routes for the platforms that have an account."""
+        routes: list[web.RouteDef] = []
+        for adapter in adapters:
+            if not self._accounts.of_platform(adapter.name):
+                continue
+            routes.extend(web.route(r.method, r.path, self._handler(adapter, r)) for r in adapter.routes)
+            posts = {route.path for route in adapter.routes if route.method == "POST"}
+            routes.extend(web.route("OPTIONS", path, _options) for path in sorted(posts))
+        return routes
+
+    def _handler(self, adapter: Adapter[Any], route: Route) -> Handler:
+        if route.what == "page":
+
+            async def show(request: web.Request) -> web.StreamResponse:
+                return _response(route.page or Answer(status=404))
+
+            return show
+
+        async def take(request: web.Request) -> web.StreamResponse:
+            began = self._clock.monotonic()
+            try:
+                webhook = await self._webhook(request, route)
+                known = self._accounts.find(adapter.name, webhook)
+                if route.what == "stream":
+                    return await self._mailboxes.stream(request, webhook, known)
+                response = _response(await self._line.handle(webhook, known))
+                self._metrics.acknowledged(self._clock.monotonic() - began)
+            except Refused as refusal:
+                self._metrics.refused(refusal.status)
+                return _refusal(adapter, refusal)
+            except StoreError as error:
+                log().error("not accepted", platform=adapter.name, error=str(error))
+                self._metrics.refused(503)
+                return _refusal(adapter, Refused(503, "the event could not be kept; send it again", retry_after=5))
+            return response
+
+        return take
+
+    async def _webhook(self, request: web.Request, route: Route) -> Webhook:
+        if self._store.waiting >= MOST_WAITING:
+            raise Refused(429, "too many events are waiting; send it again", retry_after=1)
+        part = request.match_info
+        return Webhook(
+            method=request.method,
+            path=request.path,
+            operation=part.get("operation", ""),
+            account=part.get("account"),
+            query=_query(request),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await self._body(request, self._max_attachment if route.uploads else self._max_body),
+            remote=self._remote(request),
+            received_at=self._clock.now(),
+            id=self._chance.token(),
+        )
+
+    def _remote(self, request: web.Request) -> str:
+        """Who sent it: the last address of `X-Forwarded-For` that no trusted proxy has, else who connected."""
+        remote = request.remote or ""
+        if not self._trusted_proxies:
+            return remote
+        forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+        while forwarded and self._is_trusted(remote):
+            remote = forwarded.pop() or remote
+        return remote
+
+    def _is_trusted(self, remote: str) -> bool:
+        try:
+            address = ip_address(remote)
+        except ValueError:
+            return False
+        return any(address in network for network in self._trusted_proxies)
+
+    async def _body(self, request: web.Request, most: int) -> bytes:
+        if (request.content_length or 0) > most:
+            raise Refused(413, f"the body has {request.content_length} bytes; at most {most} are taken")
+        content = request.content
+        if content.is_eof() and content.total_bytes <= most:
+            return await content.read()
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(BODY_WITHIN):
+                async for chunk in content.iter_any():
+                    size += len(chunk)
+                    if size > most:
+                        raise Refused(413, f"the body has more than {most} bytes")
+                    chunks.append(chunk)
+        except TimeoutError:
+            raise Refused(408, f"the body did not come within {BODY_WITHIN:g} seconds") from None
+        return b"".join(chunks)
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    query = request.rel_url.query
+    if len(query) != len(set(query)):
+        twice = next(name for name in query if len(query.getall(name)) > 1)
+        raise Refused(400, f"{twice[:40]}: given twice in the query")
+    return dict(query)
+
+
+def _response(answer: Answer) -> web.Response:
+    response = web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+    response.headers["Content-Type"] = answer.content_type
+    return response
+
+
+def _refusal(adapter: Adapter[Any], refusal: Refused) -> web.Response:
+    response = _response(adapter.refuse(refusal.status, refusal.message))
+    if refusal.retry_after is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    if refusal.status in (408, 413):
+        # The rest of the body is not wanted.
+        response.force_close()
+    return response
+
+
+async def _options(request: web.Request) -> web.Response:
+    """Some senders ask first whether an address takes webhooks: Omnidesk's webhooks, and CloudEvents' handshake."""
+    headers = {"Allow": "POST, OPTIONS"}
+    origin = request.headers.get("WebHook-Request-Origin")
+    if origin is not None:
+        headers["WebHook-Allowed-Origin"] = origin[:200]
+    return web.Response(status=204, headers=headers)

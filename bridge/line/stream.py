@@ -1,0 +1,79 @@
+"""Stream: a mailbox read by a browser, as Server-Sent Events. What was missed is sent again from the store."""
+
+import asyncio
+from collections import defaultdict
+from functools import partial
+
+from aiohttp import web
+
+from bridge.adapter.protocol import Webhook
+from bridge.errors import Refused
+from bridge.line.accounts import Known
+from bridge.store.look import mail_after
+from bridge.store.store import Store
+
+HEARTBEAT = 15.0
+MOST_READERS = 10_000
+MOST_READERS_OF_ONE = 8
+
+
+class Mailboxes:
+    """Who is reading which mailbox now, so that new mail is sent at once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._readers: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._count = 0
+        self._closed = False
+
+    def notify(self, name: str) -> None:
+        """New mail is in this mailbox, and committed."""
+        for reader in self._readers.get(name, ()):
+            reader.set()
+
+    def close(self) -> None:
+        """Let every reader go; browsers come back by themselves."""
+        self._closed = True
+        for readers in self._readers.values():
+            for reader in readers:
+                reader.set()
+
+    async def stream(self, request: web.Request, webhook: Webhook, known: Known) -> web.StreamResponse:
+        """Send what came after the number in `Last-Event-ID`, then all that comes. Raises Refused."""
+        name = known.adapter.mailbox(webhook, known.account)
+        last = webhook.headers.get("last-event-id", "0")
+        if not last.isascii() or not last.isdigit() or len(last) > 18:
+            raise Refused(400, f"Last-Event-ID: {last[:40]!r} is not a number")
+        if self._count >= MOST_READERS or len(self._readers[name]) >= MOST_READERS_OF_ONE:
+            raise Refused(429, "too many readers; try again in a moment", retry_after=5)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        reader = asyncio.Event()
+        self._readers[name].add(reader)
+        self._count += 1
+        try:
+            await response.prepare(request)
+            await self._send(response, reader, name, int(last))
+        except ConnectionError:
+            # The browser went away; it asks again from the last number it saw.
+            pass
+        finally:
+            self._count -= 1
+            self._readers[name].discard(reader)
+            if not self._readers[name]:
+                del self._readers[name]
+        return response
+
+    async def _send(self, response: web.StreamResponse, reader: asyncio.Event, name: str, last: int) -> None:
+        while not self._closed:
+            reader.clear()
+            mail = await self._store.read(partial(mail_after, name=name, number=last))
+            for number, body in mail:
+                await response.write(f"id: {number}\nevent: message\ndata: {body}\n\n".encode())
+                last = number
+            if mail:
+                continue
+            try:
+                async with asyncio.timeout(HEARTBEAT):
+                    await reader.wait()
+            except TimeoutError:
+                await response.write(b": still here\n\n")

@@ -1,0 +1,171 @@
+"""The body of a request -> its fields and files, each name once, whatever form it came in.
+
+The API's description says multipart/form-data, but its samples carry JSON under that very content type, without a
+boundary. So multipart, urlencoded and JSON are taken, and the samples' mixture too.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+import orjson
+
+# The library carries no type information.
+from multipart import (  # type: ignore[import-untyped]
+    MultipartError,
+    MultipartSegment,
+    PushMultipartParser,
+    parse_options_header,
+)
+
+from bridge.adapter.protocol import Upload
+from bridge.errors import Refused
+from bridge.platforms.omnidesk.fields import check_text, kind_of, shorten
+
+LARGEST = 2**20
+"""Our own bound for all fields of a call together, in bytes; a file comes on top of it."""
+MOST_FIELDS = 64
+DEEPEST = 20
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_AS_IT_IS = ("7bit", "8bit", "binary")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Body:
+    """The fields by name (texts, or any JSON value) and the files by the name of their field.
+
+    The name of a file is the sender's, and not to be trusted.
+    """
+
+    fields: dict[str, object] = field(default_factory=dict)
+    files: dict[str, Upload] = field(default_factory=dict)
+
+
+def read_body(content_type: str, body: bytes) -> Body:
+    """Raises Refused: 415 for a content type that is not one of the three, 400 for a body that is not what it says."""
+    media = content_type.partition(";")[0].strip().lower()
+    if media == "application/json":
+        return Body(fields=_json(body))
+    if media == "multipart/form-data":
+        boundary = parse_options_header(content_type)[1].get("boundary")
+        if boundary is not None:
+            return _multipart(boundary, body)
+        if body.lstrip()[:1] == b"{":
+            return Body(fields=_json(body))
+        raise Refused(400, "content-type: multipart/form-data without a boundary, and the body is no JSON object")
+    if media == "application/x-www-form-urlencoded":
+        return Body(fields=_urlencoded(body))
+    given = f"{shorten(media)} is not taken" if media else "missing"
+    known = "multipart/form-data, application/x-www-form-urlencoded or application/json"
+    raise Refused(415, f"content-type: {given}; send {known}")
+
+
+def check_others(given: dict[str, object], known: frozenset[str]) -> None:
+    """Fields that the description does not name are kept, so their names and values must be storable too."""
+    if given.keys() <= known:
+        return
+    if len(given) > MOST_FIELDS:
+        raise Refused(400, f"body: {len(given)} fields, at most {MOST_FIELDS} are taken")
+    for name in given.keys() - known:
+        check_text("a field's name", name)
+        _check_value(name, given[name], DEEPEST)
+
+
+def _check_value(name: str, value: object, room: int) -> None:
+    if isinstance(value, str):
+        check_text(shorten(name), value)
+    elif isinstance(value, dict | list):
+        if room == 0:
+            raise Refused(400, f"{shorten(name)}: nested more than {DEEPEST} deep")
+        for part in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check_value(name, part, room - 1)
+
+
+def _json(body: bytes) -> dict[str, object]:
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"body: not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise Refused(400, f"body: {kind_of(fields)} is given where a JSON object is expected")
+    # orjson lets the last of two equal keys win. Each key and each text takes two quotation marks, so if there are
+    # no more of them than what is left needs, nothing was lost; else (an escaped mark, a nested object) the slower
+    # parser of the standard library looks at every pair.
+    marks = 2 * (len(fields) + [value.__class__ for value in fields.values()].count(str))
+    if body.count(b'"') != marks:
+        try:
+            _EVERY_PAIR.decode(body.decode())
+        except RecursionError:
+            raise Refused(400, f"body: nested more than {DEEPEST} deep") from None
+    return fields
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """The pairs as a mapping. Raises Refused(400) for a name that stands there twice."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise Refused(400, f"{shorten(twice)[1:-1]}: given more than once")
+    return fields
+
+
+_EVERY_PAIR = json.JSONDecoder(object_pairs_hook=_once)
+
+
+def _urlencoded(body: bytes) -> dict[str, object]:
+    # Unquoting is slow enough for these two to matter: 0.1 s for a MiB of escapes, five times that for broken ones.
+    if len(body) > LARGEST:
+        raise Refused(
+            413, f"body: {len(body)} bytes of a form, at most {LARGEST}; send a large file as multipart/form-data"
+        )
+    if _BROKEN_ESCAPE.search(body):
+        raise Refused(400, "body: a % that no two hexadecimal digits follow; a % itself is written %25")
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except UnicodeDecodeError:
+        raise Refused(400, "body: not UTF-8") from None
+    except ValueError:
+        raise Refused(400, f"body: more than {MOST_FIELDS} fields") from None
+    return _once(pairs)
+
+
+def _multipart(boundary: str, body: bytes) -> Body:
+    if not _BOUNDARY.fullmatch(boundary):
+        raise Refused(400, f"content-type: the boundary {shorten(boundary)} is not one (RFC 2046, section 5.1.1)")
+    fields: dict[str, object] = {}
+    files: dict[str, Upload] = {}
+    parts: list[bytes] = []
+    segment: MultipartSegment | None = None
+    try:
+        with PushMultipartParser(boundary, max_segment_count=MOST_FIELDS, strict=True) as parser:
+            for event in parser.parse(body):
+                if isinstance(event, MultipartSegment):
+                    segment, parts = event, []
+                elif event is not None:
+                    parts.append(event)
+                elif segment is not None:
+                    _keep(segment, b"".join(parts), fields, files)
+    except MultipartError as error:
+        raise Refused(400, f"body: not multipart/form-data: {error.args[0]}") from None
+    return Body(fields=fields, files=files)
+
+
+def _keep(segment: MultipartSegment, content: bytes, fields: dict[str, object], files: dict[str, Upload]) -> None:
+    name = segment.name or ""
+    if name in fields or name in files:
+        raise Refused(400, f"{shorten(name)[1:-1]}: given more than once")
+    if len(segment.headerlist) > 1:
+        encoding = segment.header("Content-Transfer-Encoding")
+        if encoding is not None and encoding.strip().lower() not in _AS_IT_IS:
+            raise Refused(400, f"{shorten(name)[1:-1]}: the Content-Transfer-Encoding {shorten(encoding)} is not taken")
+    if segment.filename is not None:
+        files[name] = Upload(name=segment.filename, content=content)
+        return
+    try:
+        fields[name] = content.decode()
+    except UnicodeDecodeError:
+        raise Refused(400, f"{shorten(name)[1:-1]}: not UTF-8") from None

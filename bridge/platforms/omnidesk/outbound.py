@@ -1,0 +1,61 @@
+"""A delivery -> one POST to the chat server's hook `messageForCustomer`.
+
+Source: https://docs.omnidesk.io/omnidesk/live-chat/chatbot-integration. It names the hook and its answer `ok`; the
+fields, content type and authentication of the request are not published, so they are options of the account.
+"""
+
+from urllib.parse import urlencode
+
+import orjson
+
+from bridge.adapter.answers import failure
+from bridge.adapter.dialect import to_plain
+from bridge.adapter.protocol import HttpCall, Steps
+from bridge.model.delivery import Delivery, Failed, Reason, Sent
+from bridge.platforms.omnidesk.account import OmnideskAccount
+from bridge.platforms.omnidesk.fields import shorten
+
+
+def send(delivery: Delivery, account: OmnideskAccount) -> Steps:
+    """Send the reply as plain text to `to: {session, chat_server}`. Any 2xx means that the chat server took it."""
+    session, chat_server = delivery.to.get("session"), delivery.to.get("chat_server")
+    if not isinstance(session, str) or not session:
+        return _never("invalid", "to.session: missing; it is the chatSessionID of the conversation")
+    if not isinstance(chat_server, str) or not chat_server:
+        return _never("invalid", "to.chat_server: missing; it is the base URL of the chat server")
+    base = account.callback(chat_server)
+    if base is None:
+        allow = f"add it to accounts.{account.name}.chat_servers, then replay"
+        return _never("refused", f"to.chat_server: {shorten(chat_server)} is not allowed; if it should be, {allow}")
+    if delivery.reply.private:
+        return _never("invalid", "private: the chat server shows all to the customer; leave `private` out")
+    answer = yield HttpCall(
+        method="POST",
+        url=base + account.message_path,
+        headers=_headers(account),
+        body=_body(delivery, session, account),
+    )
+    return Sent() if 200 <= answer.status < 300 else failure(answer)
+
+
+def _headers(account: OmnideskAccount) -> dict[str, str]:
+    content_type = "application/json" if account.message_format == "json" else "application/x-www-form-urlencoded"
+    headers = {"content-type": content_type}
+    if account.message_api_key is not None:
+        headers["apiKey"] = account.message_api_key.reveal()
+    return headers
+
+
+def _body(delivery: Delivery, session: str, account: OmnideskAccount) -> bytes:
+    values = {
+        "session": session,
+        "message": to_plain(delivery.reply),
+        "id": str(delivery.id),
+        "account_token": next(iter(account.chat_account_tokens), ""),
+    }
+    fields = {field: values[word] for word, field in account.message_fields.items()}
+    return orjson.dumps(fields) if account.message_format == "json" else urlencode(fields).encode()
+
+
+def _never(reason: Reason, detail: str) -> Failed:
+    return Failed(reason=reason, detail=detail, permanent=True)

@@ -1,0 +1,78 @@
+/** The log: one bubble for each entry of the transcript, brought up to date in place. */
+import { markdown, plain } from "./markdown.js";
+
+const nodes = new Map();
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+
+/** Show `entries` in `log`; `edit` is called with a refused entry that the visitor wants to change. */
+export function show(log, entries, edit) {
+  const kept = new Set(entries.map((entry) => entry.key));
+  for (const [key, node] of nodes) {
+    if (kept.has(key)) continue;
+    node.remove();
+    nodes.delete(key);
+  }
+  entries.forEach((entry, i) => {
+    const node = nodes.get(entry.key) ?? bubble(entry);
+    nodes.set(entry.key, node);
+    if (log.children[i] !== node) log.insertBefore(node, log.children[i] ?? null);
+    place(node, entry, entries[i - 1]);
+    if (node.dataset.state !== (entry.state ?? "received")) settle(node, entry, edit);
+  });
+}
+
+function make(name, className, ...children) {
+  const node = document.createElement(name);
+  node.className = className;
+  node.append(...children);
+  return node;
+}
+
+function bubble(entry) {
+  if (entry.operation === "end") {
+    const text = make("p", "note", "You ended the chat.");
+    return make("div", "entry ending", text, make("p", "meta"));
+  }
+  const own = entry.operation === "message";
+  const author = make("span", "unseen", own ? "You said: " : "Reply: ");
+  const text = make("div", "text");
+  if (own) text.textContent = entry.text;
+  else text.append(...content(entry));
+  // The visitor's language and the company's may be written in different directions.
+  text.dir = "auto";
+  return make("div", own ? "entry own" : "entry reply", make("div", "bubble", author, text), make("p", "meta"));
+}
+
+function content({ text, format }) {
+  return format === "markdown" ? markdown(String(text)) : plain(String(text));
+}
+
+// A bubble that follows another by the same author stands closer to it; a new day is announced.
+function place(node, entry, before) {
+  const date = new Date(entry.order);
+  const today = date.toDateString();
+  const newDay = (before ? new Date(before.order) : new Date()).toDateString() !== today;
+  if (newDay) node.dataset.day = day.format(date);
+  else delete node.dataset.day;
+  const same = before && !newDay && (before.operation ?? "reply") === (entry.operation ?? "reply");
+  node.classList.toggle("follows", Boolean(same));
+}
+
+function settle(node, entry, edit) {
+  node.dataset.state = entry.state ?? "received";
+  const meta = node.querySelector(".meta");
+  const time = document.createElement("time");
+  time.dateTime = new Date(entry.order).toISOString();
+  time.textContent = clock.format(entry.order);
+  if (entry.state === "queued") meta.replaceChildren("Sending…");
+  else if (entry.state === "refused") meta.replaceChildren(`Not sent: ${entry.why || "refused"} `, again(entry, edit));
+  else meta.replaceChildren(time);
+}
+
+function again(entry, edit) {
+  const button = make("button", "link", "Edit");
+  button.type = "button";
+  button.addEventListener("click", () => edit(entry));
+  return button;
+}

@@ -1,0 +1,114 @@
+"""Opening hours: weekly hours in a time zone, closed dates, public holidays."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import holidays
+
+from bridge.errors import did_you_mean
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MAX_CLOSED_DAYS = 3660
+
+_SPAN = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})")
+
+Span = tuple[int, int]
+"""From and until, in minutes after midnight; a span over midnight ends after 24 * 60."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hours:
+    """A calendar. `weekly` has the spans of each day of the week, Monday first; `holidays` may be empty.
+
+    A span belongs to the day on which it begins: a night shift that begins before a holiday goes on into it.
+    """
+
+    zone: ZoneInfo
+    weekly: tuple[tuple[Span, ...], ...]
+    closed: frozenset[date] = frozenset()
+    holidays: Mapping[date, str] | None = None
+
+    def is_open(self, moment: datetime) -> bool:
+        """Whether `moment`, which must know its time zone, lies within the opening hours."""
+        if moment.tzinfo is None:
+            raise ValueError("a moment without a time zone is not a moment")
+        local = moment.astimezone(self.zone)
+        minute = local.hour * 60 + local.minute
+        today = local.date()
+        return self._spans(today, minute) or self._spans(today - timedelta(days=1), minute + 24 * 60)
+
+    def _spans(self, day: date, minute: int) -> bool:
+        return any(start <= minute < end for start, end in self.weekly[day.weekday()]) and not self._is_closed(day)
+
+    def _is_closed(self, day: date) -> bool:
+        return day in self.closed or (self.holidays is not None and day in self.holidays)
+
+
+def parse_days(text: str) -> tuple[int, ...]:
+    """'mon', 'mon-fri' or 'sat, sun' as numbers, Monday = 0. Raises ValueError."""
+    found: list[int] = []
+    for part in text.lower().split(","):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        start, end = _day(first), _day(last if dash else first)
+        found += [(start + step) % 7 for step in range((end - start) % 7 + 1)]
+    return tuple(found)
+
+
+def _day(word: str) -> int:
+    if word not in DAYS:
+        raise ValueError(f'"{word}" is no day of the week: one of {", ".join(DAYS)}{did_you_mean(word, DAYS)}')
+    return DAYS.index(word)
+
+
+def parse_span(text: str) -> Span:
+    """'09:00-17:30' or, over midnight, '22:00-06:00', in minutes. Raises ValueError."""
+    found = _SPAN.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f'"{text}" are no opening hours: write for example "09:00-17:30"')
+    hours = (int(found[1]), int(found[3]))
+    minutes = (int(found[2]), int(found[4]))
+    start, end = (hour * 60 + minute for hour, minute in zip(hours, minutes, strict=True))
+    if max(minutes) > 59 or start >= 24 * 60 or end > 24 * 60:
+        raise ValueError(f'"{text}" is not within a day: from 00:00 to 24:00')
+    if start == end:
+        raise ValueError(f'"{text}" has no length; a whole day is "00:00-24:00"')
+    return (start, end) if end > start else (start, end + 24 * 60)
+
+
+def parse_dates(text: str) -> tuple[date, ...]:
+    """'2026-12-24' or '2026-12-24..2027-01-01', both ends included. Raises ValueError."""
+    first, dots, last = (part.strip() for part in text.partition(".."))
+    start, end = _date(first), _date(last if dots else first)
+    days = (end - start).days
+    if not 0 <= days < MAX_CLOSED_DAYS:
+        raise ValueError(f'"{text}": the second date is before the first, or more than ten years after it')
+    return tuple(start + timedelta(days=step) for step in range(days + 1))
+
+
+def _date(text: str) -> date:
+    try:
+        if len(text) == 10:
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ValueError(f'"{text}" is no date: write year-month-day, for example "2026-12-24"')
+
+
+def public_holidays(country: str, region: str | None) -> Mapping[date, str]:
+    """The public holidays of a country (ISO 3166 code) or of one of its regions. Raises ValueError."""
+    regions = holidays.list_supported_countries().get(country)
+    if regions is None:
+        raise ValueError(f'no holidays are known for the country "{country}": write its code, for example DE or UA')
+    if region is not None and region not in regions:
+        known = ", ".join(regions[:20]) or "none"
+        raise ValueError(f'"{country}" has no region "{region}"; known: {known}{did_you_mean(region, regions)}')
+    found: Mapping[date, str] = holidays.country_holidays(country, subdiv=region)
+    return found
+
+
+def week(spans: Mapping[int, Sequence[Span]]) -> tuple[tuple[Span, ...], ...]:
+    """The spans of each day of the week, for `Hours`."""
+    return tuple(tuple(spans.get(day, ())) for day in range(7))

@@ -1,0 +1,185 @@
+"""The index: which of many rules can match an event, found without asking each.
+
+Rules are parted by kind of event and sender. Of what a rule's condition must see (a value, a word, a piece of text) the
+rarest is put into a table; an event lights up the rules of which it has it. What is left is asked one by one. A rule
+with nothing to look for is always asked.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import re2
+
+from bridge.model.event import Kind, Sender
+from bridge.model.facts import Facts
+from bridge.model.rule import Rule
+from bridge.rulebook.conditions import All, Anchor, Exists, If, Not, Test
+from bridge.rulebook.conditions import Any as AnyOf
+from bridge.rulebook.fields import Field
+from bridge.rulebook.folding import folded
+from bridge.rulebook.keys import How, found_in
+from bridge.rulebook.patterns import quiet
+
+_FILTER_BYTES = 64 * 1024
+"""RE2's filter cannot be built beyond some 130 kB of literals; above half of that it is split."""
+
+Where = tuple[str, How]
+
+
+class Finder(Protocol):
+    """Finds, in one field and in one way, the numbers of the rules that an event lights up."""
+
+    def find(self, facts: Facts, into: list[int]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Values, words, or parts of an address: found in a dictionary, however many rules there are."""
+
+    field: Field
+    how: How
+    rules: Mapping[Hashable, tuple[int, ...]]
+
+    def find(self, facts: Facts, into: list[int]) -> None:
+        value = self.field.read(facts)
+        if value is None:
+            return
+        rules = self.rules
+        found = found_in(self.how, value)
+        for each in found & rules.keys() if isinstance(found, frozenset) else found:
+            if each in rules:
+                into.extend(rules[each])
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Patterns: RE2 finds the literals that they need, of all of them in one pass.
+
+    Only "potential" matches are asked for: running every pattern here as well, only to run it again in the rule's
+    condition, was measured at two to six times the cost.
+    """
+
+    field: Field
+    filters: tuple[tuple[Any, tuple[tuple[int, ...], ...]], ...]
+
+    def find(self, facts: Facts, into: list[int]) -> None:
+        value = self.field.read(facts)
+        if not isinstance(value, str):
+            return
+        text = folded(value).utf8
+        for literals, rules in self.filters:
+            for number in literals.Match(text, potential=True) or ():
+                into.extend(rules[number])
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The rules for one kind of event and sender: those always asked, and the finders of the others."""
+
+    always: tuple[int, ...]
+    finders: tuple[Finder, ...]
+
+
+class RuleIndex:
+    """Finds the candidates among `rules`, which are in the rulebook's order."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = tuple(rules)
+        self._shelves: dict[tuple[Kind, Sender], Shelf] = {}
+        parted: dict[tuple[Kind, Sender], list[int]] = {}
+        for number, rule in enumerate(rules):
+            for kind in rule.on:
+                for sender in rule.senders:
+                    parted.setdefault((kind, sender), []).append(number)
+        made: dict[tuple[int, ...], Shelf] = {}
+        for key, numbers in parted.items():
+            same = tuple(numbers)
+            if same not in made:
+                made[same] = _shelf(self._rules, same)
+            self._shelves[key] = made[same]
+
+    def candidates(self, facts: Facts) -> Sequence[Rule]:
+        """The rules that can match, in the rulebook's order; kind, sender and account are right for each of them."""
+        event = facts.event
+        shelf = self._shelves.get((event.kind, event.sender))
+        if shelf is None:
+            return ()
+        lit: list[int] = []
+        for finder in shelf.finders:
+            finder.find(facts, lit)
+        numbers: Iterable[int] = shelf.always
+        if lit:
+            lit.extend(shelf.always)
+            numbers = sorted(set(lit))
+        rules, account = self._rules, event.account
+        found = [rules[number] for number in numbers]
+        return [rule for rule in found if not rule.accounts or account in rule.accounts]
+
+
+def _shelf(rules: Sequence[Rule], numbers: Sequence[int]) -> Shelf:
+    offers = {number: _offers(rules[number]) for number in numbers}
+    common = Counter(anchor for sets in offers.values() for one in sets for anchor in one)
+    always: list[int] = []
+    chosen: dict[Where, dict[Hashable, list[int]]] = {}
+    fields: dict[str, Field] = {}
+    for number, sets in offers.items():
+        if not sets:
+            always.append(number)
+            continue
+        for anchor in min(sets, key=lambda one: sum(_weight(anchor, common) for anchor in one)):
+            fields[anchor.field.name] = anchor.field
+            where = (anchor.field.name, anchor.key.how)
+            chosen.setdefault(where, {}).setdefault(anchor.key.what, []).append(number)
+    finders = tuple(_finder(fields[name], how, found) for (name, how), found in chosen.items())
+    return Shelf(always=tuple(always), finders=finders)
+
+
+def _offers(rule: Rule) -> Sequence[frozenset[Anchor]]:
+    """What the rule's condition offers to look for; a condition of an unknown kind offers nothing."""
+    when = rule.when
+    return when.alternatives() if isinstance(when, Test | Exists | All | AnyOf | Not | If) else ()
+
+
+def _weight(anchor: Anchor, common: Counter[Anchor]) -> int:
+    """How much an anchor costs: the rules that share it, and more where RE2 has to look for it."""
+    return common[anchor] + (8 if anchor.key.how == "pattern" else 0)
+
+
+def _finder(field: Field, how: How, found: Mapping[Hashable, Sequence[int]]) -> Finder:
+    if how != "pattern":
+        return Table(field, how, {what: tuple(numbers) for what, numbers in found.items()})
+    patterns = [(str(what), tuple(numbers)) for what, numbers in found.items()]
+    return Patterns(field, tuple(_filters(patterns)))
+
+
+def _filters(patterns: Sequence[tuple[str, tuple[int, ...]]]) -> Iterable[tuple[Any, tuple[tuple[int, ...], ...]]]:
+    """Filters over all patterns, each small enough for RE2."""
+    size = 0
+    batch: list[tuple[str, tuple[int, ...]]] = []
+    for pattern in patterns:
+        size += len(pattern[0].encode("utf-8", "replace"))
+        if batch and size > _FILTER_BYTES:
+            yield from _built(batch)
+            batch, size = [], len(pattern[0].encode("utf-8", "replace"))
+        batch.append(pattern)
+    yield from _built(batch)
+
+
+def _built(batch: Sequence[tuple[str, tuple[int, ...]]]) -> Iterable[tuple[Any, tuple[tuple[int, ...], ...]]]:
+    literals = re2.Filter()
+    for pattern, _ in batch:
+        literals.Add(pattern, quiet())
+    try:
+        literals.Compile()
+    except re2.error:
+        if len(batch) == 1:
+            # What RE2 cannot filter is always asked: the empty pattern stands for it, which every text may match.
+            yield from _built([("", batch[0][1])])
+            return
+        middle = len(batch) // 2
+        yield from _built(batch[:middle])
+        yield from _built(batch[middle:])
+        return
+    yield literals, tuple(numbers for _, numbers in batch)

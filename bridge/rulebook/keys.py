@@ -1,0 +1,88 @@
+"""What an index may look for in a value: the value itself, a word, a piece of text, a part of an address."""
+
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Literal, NamedTuple
+
+from bridge.rulebook.folding import folded
+from bridge.rulebook.urls import parse_url
+
+How = Literal["same", "run", "gram1", "gram2", "gram3", "start", "end", "pattern", "segment", "label", "query"]
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+
+
+class Key(NamedTuple):
+    """Something to look for in a value, and how it is found there."""
+
+    how: How
+    what: Hashable
+
+
+Offers = Sequence[frozenset[Key]]
+
+NOTHING: Offers = ()
+_GRAMS: Mapping[How, int] = {"gram1": 1, "gram2": 2, "gram3": 3}
+EDGE = 12
+"""How much of the start or the end of a text an index looks at, in characters."""
+
+
+def gram(piece: str, share: float) -> Key:
+    """The three characters (all, if it has fewer) that stand in `piece` at this share of its length."""
+    size = min(3, len(piece))
+    at = int(share * (len(piece) - size))
+    sizes: tuple[How, ...] = ("gram1", "gram2", "gram3")
+    return Key(sizes[size - 1], piece[at : at + size])
+
+
+def found_in(how: How, value: object) -> Iterable[Hashable]:
+    """All that an index can find in a value in one way; only a "pattern" is found by RE2 instead."""
+    if how == "same":
+        return identities(value)
+    if not isinstance(value, str):
+        return ()
+    if how in ("segment", "label", "query"):
+        return _found_in_url(how, value)
+    text = folded(value)
+    if how == "run":
+        return text.runs
+    if how in _GRAMS:
+        return text.grams(_GRAMS[how])
+    edge = range(1, min(EDGE, len(text.text)) + 1)
+    return [text.text[:size] if how == "start" else text.text[-size:] for size in edge]
+
+
+def _found_in_url(how: How, value: str) -> Iterable[Hashable]:
+    url = parse_url(value)
+    if url is None:
+        return ()
+    if how == "segment":
+        return url.segments
+    if how == "label":
+        return url.host.split(".")
+    return [(name, one) for name, values in url.query.items() for one in values]
+
+
+def as_number(value: object) -> int | float | None:
+    """The number that a value is, or that a short text says: what templates remember is text."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, str) and len(value) < 40 and _NUMBER.fullmatch(value):
+        return float(value) if "." in value else int(value)
+    return None
+
+
+def identities(value: object) -> list[tuple[str, Hashable]]:
+    """What a value equals. A text that says a number equals the number too; nothing else equals two things."""
+    if isinstance(value, str):
+        same: list[tuple[str, Hashable]] = [("text", folded(value).text)]
+        if (number := as_number(value)) is not None:
+            same.append(("number", number))
+        return same
+    if isinstance(value, bool):
+        return [("flag", value)]
+    if isinstance(value, int | float):
+        return [("number", value)]
+    return [("duration", value)] if isinstance(value, timedelta) else []

@@ -1,0 +1,234 @@
+"""One YAML file as plain data that remembers where everything stands.
+
+YAML 1.2 core: `on`, `off`, `yes` and `no` are words. What makes files surprising or dangerous is refused with its
+place: duplicate keys, anchors and aliases, tags, several documents in one file, deep nesting, numbers that lose digits.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from yaml import MarkedYAMLError, ScalarNode
+from yaml.events import (
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+)
+from yamlcore import CCoreLoader
+
+from bridge.errors import Place, Problem, RulebookError
+
+MAX_FILE = 1024 * 1024
+MAX_DEPTH = 50
+
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LARGEST = 2**63 - 1
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(kw_only=True, slots=True)
+class Node:
+    """A piece of a file: its plain value, its place, and in a mapping or list the nodes inside and the keys' places."""
+
+    file: str
+    line: int
+    column: int
+    value: object = None
+    inside: dict[str | int, "Node"] = field(default_factory=dict)
+    keys: dict[str, Place] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Place:
+        return Place(file=self.file, line=self.line, column=self.column)
+
+    def at(self, *path: str | int) -> "Node":
+        """The node at the end of `path`, or the last one on the way that exists."""
+        node = self
+        for part in path:
+            deeper = node.inside.get(part)
+            if deeper is None:
+                break
+            node = deeper
+        return node
+
+    def key_place(self, key: str) -> Place:
+        """Where `key` is written, or the place of the whole where it is not."""
+        return self.keys.get(key, self.place)
+
+
+def read(text: bytes, file: str) -> Node | None:
+    """The content of a file, or None where it has none. `file` is the name that places show.
+
+    Raises RulebookError with the one problem that ended the reading.
+    """
+    source = _decoded(text, file)
+    loader = CCoreLoader(source)
+    try:
+        return _Composer(file, loader).document()
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(file=file, line=mark.line + 1, column=mark.column + 1) if mark else _start(file)
+        context = f" ({error.context})" if error.context else ""
+        hint = "; indent with blanks, never with tabs" if _tab_near(source, place.line) else ""
+        raise _wrong(place, f"not valid YAML: {error.problem}{context}{hint}") from None
+    finally:
+        loader.dispose()
+
+
+def _start(file: str) -> Place:
+    return Place(file=file, line=1, column=1)
+
+
+def _wrong(place: Place, message: str) -> RulebookError:
+    return RulebookError([Problem(place=place, message=message)])
+
+
+def _tab_near(source: str, line: int) -> bool:
+    lines = source.splitlines()[max(0, line - 2) : line]
+    return any("\t" in text for text in lines)
+
+
+def _decoded(text: bytes, file: str) -> str:
+    if len(text) > MAX_FILE:
+        raise _wrong(_start(file), f"the file has {len(text):,} bytes; split it, at most {MAX_FILE:,} are read")
+    try:
+        source = text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = text[: error.start].decode("utf-8", "replace")
+        raise _wrong(
+            _after(before, file), f"byte {text[error.start]:#04x} is not UTF-8: save the file as UTF-8"
+        ) from None
+    found = _UNPRINTABLE.search(source)
+    if found:
+        place = _after(source[: found.start()], file)
+        raise _wrong(place, f"the character U+{ord(found[0]):04X} is not allowed in a rule file: remove it")
+    return source
+
+
+def _after(before: str, file: str) -> Place:
+    line = before.count("\n") + 1
+    return Place(file=file, line=line, column=len(before) - before.rfind("\n"))
+
+
+def _position(event: Event) -> tuple[int, int]:
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+class _Composer:
+    """Builds nodes from parser events.
+
+    PyYAML's own composer would expand aliases, recurse in C without a bound, and keep no place for a key.
+    """
+
+    def __init__(self, file: str, loader: CCoreLoader) -> None:
+        self._file = file
+        self._loader = loader
+
+    def document(self) -> Node | None:
+        node: Node | None = None
+        for event in self._events():
+            if isinstance(event, DocumentStartEvent):
+                if node is not None:
+                    raise self._wrong(event, "a file holds one document: put the rest into a file of its own")
+                node = self._node(self._next(), 1)
+        return None if node is None or node.value is None else node
+
+    def _events(self) -> Iterator[Event]:
+        while self._loader.check_event():
+            yield self._next()
+
+    def _next(self) -> Event:
+        event: Event = self._loader.get_event()
+        return event
+
+    def _wrong(self, event: Event, message: str) -> RulebookError:
+        return _wrong(self._place(event), message)
+
+    def _place(self, event: Event) -> Place:
+        line, column = _position(event)
+        return Place(file=self._file, line=line, column=column)
+
+    def _node(self, event: Event, depth: int) -> Node:
+        if not isinstance(event, ScalarEvent | CollectionStartEvent) or event.anchor is not None:
+            raise self._wrong(
+                event, "anchors (&) and aliases (*) are not used in rule files: write it out, or quote it"
+            )
+        if event.tag is not None:
+            raise self._wrong(event, f"tags are not used in rule files: remove {event.tag}, or quote the text")
+        line, column = _position(event)
+        node = Node(file=self._file, line=line, column=column)
+        if isinstance(event, ScalarEvent):
+            node.value = self._scalar(event)
+            return node
+        if depth > MAX_DEPTH:
+            raise self._wrong(event, f"nested more than {MAX_DEPTH} deep")
+        if isinstance(event, MappingStartEvent):
+            self._mapping(node, depth)
+        else:
+            self._list(node, depth)
+        return node
+
+    def _list(self, node: Node, depth: int) -> None:
+        values: list[object] = []
+        while not isinstance(event := self._next(), SequenceEndEvent):
+            inner = self._node(event, depth + 1)
+            node.inside[len(values)] = inner
+            values.append(inner.value)
+        node.value = values
+
+    def _mapping(self, node: Node, depth: int) -> None:
+        values: dict[str, object] = {}
+        while not isinstance(event := self._next(), MappingEndEvent):
+            key = self._key(event, depth)
+            place = self._place(event)
+            if key in node.keys:
+                raise _wrong(place, f'"{key}" stands here a second time; it is already at {node.keys[key]}')
+            inner = self._node(self._next(), depth + 1)
+            node.keys[key] = place
+            node.inside[key] = inner
+            values[key] = inner.value
+        node.value = values
+
+    def _key(self, event: Event, depth: int) -> str:
+        if not isinstance(event, ScalarEvent):
+            raise self._wrong(event, "a key must be a word, not a list or a mapping; quote {{ ... }}")
+        self._node(event, depth)
+        key: str = event.value
+        return key
+
+    def _scalar(self, event: ScalarEvent) -> object:
+        """A plain scalar may be a number, true, false or null; a quoted one is a text."""
+        if not event.implicit[0]:
+            return event.value
+        tag = self._loader.resolve(ScalarNode, event.value, (True, False))
+        if tag == "tag:yaml.org,2002:str":
+            return event.value
+        if len(event.value) > 40:
+            raise self._wrong(event, "a number of more than 40 digits: put it in quotes if it is a text")
+        value: object = self._loader.construct_object(ScalarNode(tag, event.value))
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self._wrong(event, f"{event.value} is not a finite number")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise self._wrong(event, f"{event.value} is too large for a number: put it in quotes if it is a text")
+        return value
+
+
+def shown(value: object, at_most: int = 60) -> str:
+    """A value of a rule file or an event as a message shows it, shortened."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        short = value if len(value) <= at_most else value[: at_most - 1] + "…"
+        return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in short) + '"'
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,223 @@
+"""What the settings hold, section by section."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import BaseModel, BeforeValidator, Field, PlainValidator, ValidationInfo
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from bridge.adapter.account import Account, Duration, Options, Size
+from bridge.adapter.secret import Secret, Surroundings
+from bridge.errors import did_you_mean
+from bridge.model.quantity import Rate, say_duration
+from bridge.observe import looks_secret
+
+_LISTEN = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
+_DATABASES = ("sqlite", "postgresql")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listen:
+    """Where the web server listens. Port 0 lets the system choose one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _listen(value: object) -> Listen:
+    found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('must be "host:port", for example "127.0.0.1:8080" or "[::1]:8080"')
+    host, port = found["v6"] or found["host"], int(found["port"])
+    try:
+        if found["v6"]:
+            IPv6Address(host)
+        elif re.fullmatch(r"[0-9.]+", host):
+            ip_address(host)
+    except ValueError:
+        raise ValueError(f'"{host}" is not an IP address: write "127.0.0.1:8080" or "[::1]:8080"') from None
+    if port > 65535:
+        raise ValueError(f"{port} is not a port: ports go from 0 (any that is free) to 65535")
+    return Listen(host=host, port=port)
+
+
+def _public_url(value: object) -> str:
+    wrong = ValueError(f'"{value}" is not the address of a web server: write for example "https://bridge.example.com"')
+    if not isinstance(value, str) or re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise wrong
+    try:
+        url = urlsplit(value)
+        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:
+        raise wrong from None
+    if not usable:
+        raise wrong
+    if url.username is not None or "?" in value or "#" in value:
+        raise ValueError("a public address has no user name, no ? and no #")
+    return value.rstrip("/")
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("must be the path of a directory")
+    return _directory(info) / value
+
+
+def _directory(info: ValidationInfo) -> Path:
+    return info.context.directory if isinstance(info.context, Surroundings) else Path()
+
+
+def _store_url(value: object, info: ValidationInfo) -> str:
+    """The message never shows the address, because a password may stand in it."""
+    wrong = ValueError('must be "sqlite:///data/bridge.db" or "postgresql://user@host/db"')
+    if not isinstance(value, str) or "\0" in value:
+        raise wrong
+    try:
+        url = make_url(value)
+        database = url.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise wrong from None
+    if database not in _DATABASES:
+        raise wrong
+    if database != "sqlite":
+        return value
+    if not url.database or url.database == ":memory:":
+        raise ValueError(
+            'a store in memory would forget what was acknowledged: name a file, "sqlite:///data/bridge.db"'
+        )
+    return url.set(database=str(_directory(info) / url.database)).render_as_string(hide_password=False)
+
+
+def _retention(value: object) -> object:
+    return timedelta(0) if value == 0 and not isinstance(value, bool) else value
+
+
+def _timezone(value: object) -> ZoneInfo:
+    if not isinstance(value, str):
+        raise ValueError('must be the name of a time zone, for example "Europe/Kyiv"')
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = did_you_mean(value, sorted(available_timezones()))
+        raise ValueError(f'"{value}" is not a time zone{hint or ": write for example Europe/Kyiv"}') from None
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    if isinstance(value, str):
+        try:
+            return ip_network(value)
+        except ValueError:
+            pass
+    raise ValueError(f'"{value}" is not a network: write for example "10.0.0.0/8" or "192.0.2.7"')
+
+
+PathOption = Annotated[Path, PlainValidator(_path)]
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
+
+
+class ServerSettings(Options):
+    """The web server. Sizes are in bytes.
+
+    `public_url` is what platforms call, without a slash at its end. `trusted_proxies` are the networks whose
+    `X-Forwarded-For` is believed; of all others the sender is who connected.
+    """
+
+    listen: Annotated[Listen, PlainValidator(_listen)] = Listen(host="127.0.0.1", port=8080)
+    public_url: Annotated[str, PlainValidator(_public_url)] = Field(
+        default_factory=lambda values: f"http://{values['listen']}"
+    )
+    max_body: Size = Field(default=1024**2, ge=1)
+    max_attachment: Size = Field(default=10 * 1024**2, ge=1)
+    trusted_proxies: tuple[Network, ...] = Field(default=(), strict=False)  # so that TOML's list is taken
+
+
+class StoreSettings(Options):
+    """The durable state. A retention of 0 keeps everything; a SQLite file in `url` is absolute."""
+
+    url: Annotated[str, PlainValidator(_store_url)] = Field(
+        default="sqlite:///data/bridge.db", validate_default=True, repr=False
+    )
+    retention: Annotated[Duration, BeforeValidator(_retention)] = timedelta(days=90)
+
+    @property
+    def address(self) -> URL:
+        return make_url(self.url)
+
+
+class RulebookSettings(Options):
+    """Where rules and templates are, and the time zone where a rule or broadcast names none."""
+
+    rules: PathOption = Field(default="rules", validate_default=True)
+    templates: PathOption = Field(default="templates", validate_default=True)
+    timezone: Annotated[ZoneInfo, PlainValidator(_timezone)] = ZoneInfo("UTC")
+
+
+class LogSettings(Options):
+    """`auto` is `console` on a terminal and `json` elsewhere."""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Everything a person can set. `file` is None where there is none; `directory` is what paths are relative to."""
+
+    file: Path | None
+    directory: Path
+    server: ServerSettings
+    store: StoreSettings
+    rulebook: RulebookSettings
+    log: LogSettings
+    accounts: Mapping[str, Account]
+
+    @property
+    def data_directory(self) -> Path:
+        """Where the bridge may write: beside the SQLite file, else `data` beside the settings."""
+        address = self.store.address
+        if address.get_backend_name() == "sqlite" and address.database:
+            return Path(address.database).parent
+        return self.directory / "data"
+
+    def describe(self) -> dict[str, object]:
+        """The settings as plain values for a log or a page; whatever is secret is `<secret>`."""
+        return {
+            "file": str(self.file) if self.file else None,
+            "server": _plain(self.server),
+            "store": {"url": self.store.address.set(query={}).render_as_string()}
+            | {"retention": _plain(self.store.retention), "data": str(self.data_directory)},
+            "rulebook": _plain(self.rulebook),
+            "log": _plain(self.log),
+            "accounts": _plain(self.accounts),
+        }
+
+
+def _plain(value: object, name: str = "") -> object:
+    """Names are looked at as well as types, because a platform may take a token it never checks as a plain text."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case BaseModel():
+            return {key: _plain(getattr(value, key), key) for key in type(value).model_fields}
+        case Mapping():
+            return {str(key): _plain(item, str(key)) for key, item in value.items()}
+        case tuple() | list() | set() | frozenset():
+            return [_plain(item, name) for item in value]
+        case timedelta():
+            return say_duration(value)
+        case Rate():
+            return f"{value.times} in {say_duration(value.per)}"
+        case Secret():
+            return str(value)
+    return "<secret>" if looks_secret(name) else str(value)

@@ -1,0 +1,103 @@
+"""What a person looks up: deliveries with their attempts, and how many there are of each kind."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, func, select
+
+from bridge.clock import from_ms
+from bridge.model.delivery import Delivery, State
+from bridge.model.event import Event
+from bridge.store.outgoing import Filter
+from bridge.store.rows import delivery_from, event_from
+from bridge.store.tables import attempts, deliveries, events
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """A delivery and how it stands."""
+
+    delivery: Delivery
+    state: State
+    due_at: datetime | None
+    finished_at: datetime | None
+    reason: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Try:
+    """One recorded attempt; `took` in milliseconds, `answer` an excerpt of what the platform said."""
+
+    at: datetime
+    took: int
+    outcome: str
+    reason: str | None
+    detail: str | None
+    status: int | None
+    answer: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Story:
+    """A delivery with all its attempts and the event it answers, with the trace of the rules."""
+
+    listed: Listed
+    tries: tuple[Try, ...]
+    event: Event | None
+    trace: Sequence[Mapping[str, Any]]
+
+
+def list_deliveries(connection: Connection, chosen: Filter, most: int) -> list[Listed]:
+    """The newest deliveries that the filter means, newest first."""
+    rows = connection.execute(select(deliveries).where(chosen.where()).order_by(deliveries.c.id.desc()).limit(most))
+    return [_listed(row) for row in rows]
+
+
+def tell(connection: Connection, number: int) -> Story | None:
+    """All that is known of one delivery."""
+    row = connection.execute(select(deliveries).where(deliveries.c.id == number)).one_or_none()
+    if row is None:
+        return None
+    tries = connection.execute(select(attempts).where(attempts.c.delivery == number).order_by(attempts.c.id))
+    event = connection.execute(select(events.c.body, events.c.trace).where(events.c.id == row.event)).one_or_none()
+    return Story(
+        listed=_listed(row),
+        tries=tuple(
+            Try(
+                at=from_ms(t.at),
+                took=t.took,
+                outcome=t.outcome,
+                reason=t.reason,
+                detail=t.detail,
+                status=t.status,
+                answer=t.answer,
+            )
+            for t in tries
+        ),
+        event=None if event is None else event_from(event.body),
+        trace=() if event is None else orjson.loads(event.trace),
+    )
+
+
+def count_states(connection: Connection) -> dict[str, int]:
+    """How many deliveries are in each state that a person may have to look at; `sent` would be a long count."""
+    watched: tuple[State, ...] = ("queued", "claimed", "unknown", "dead")
+    counts: dict[str, int] = {}
+    for state in watched:
+        counts[state] = connection.scalar(select(func.count()).where(deliveries.c.state == state)) or 0
+    return counts
+
+
+def _listed(row: Row[Any]) -> Listed:
+    return Listed(
+        delivery=delivery_from(row),
+        state=row.state,
+        due_at=None if row.due_at is None else from_ms(row.due_at),
+        finished_at=None if row.finished_at is None else from_ms(row.finished_at),
+        reason=row.reason,
+        detail=row.detail,
+    )

@@ -1,0 +1,145 @@
+"""The first tables: events, conversations, memories, deliveries, attempts, mailbox, attachments."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+_number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "attachments",
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("token"),
+    )
+    op.create_table(
+        "attempts",
+        sa.Column("id", _number, autoincrement=True, nullable=False),
+        sa.Column("delivery", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("took", sa.Integer(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_attempts_delivery", "attempts", ["delivery"])
+    op.create_table(
+        "conversations",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("conversation", sa.Text(), nullable=False),
+        sa.Column("contact", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("messages", sa.Integer(), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.Column("agent_at", sa.BigInteger(), nullable=True),
+        sa.Column("assigned", sa.Text(), nullable=True),
+        sa.Column("ended", sa.Integer(), nullable=False),
+        sa.Column("waiting", sa.Integer(), nullable=False),
+        sa.Column("memory", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "conversations_open",
+        "conversations",
+        ["account"],
+        sqlite_where=sa.text("ended = 0"),
+        postgresql_where=sa.text("ended = 0"),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("id", _number, autoincrement=False, nullable=False),
+        sa.Column("event", sa.BigInteger(), nullable=True),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("lane", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("worker", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("reply", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "deliveries_due",
+        "deliveries",
+        ["due_at"],
+        sqlite_where=sa.text("state = 'queued' AND due_at IS NOT NULL"),
+        postgresql_where=sa.text("state = 'queued' AND due_at IS NOT NULL"),
+    )
+    op.create_index(
+        "deliveries_lane",
+        "deliveries",
+        ["lane", "id"],
+        sqlite_where=sa.text("state IN ('queued', 'claimed')"),
+        postgresql_where=sa.text("state IN ('queued', 'claimed')"),
+    )
+    op.create_index(
+        "deliveries_leased",
+        "deliveries",
+        ["lease_until"],
+        sqlite_where=sa.text("state = 'claimed'"),
+        postgresql_where=sa.text("state = 'claimed'"),
+    )
+    op.create_index("deliveries_origin", "deliveries", ["event", "rule", "action"], unique=True)
+    op.create_index(
+        "deliveries_trouble",
+        "deliveries",
+        ["state", "id"],
+        sqlite_where=sa.text("state IN ('dead', 'unknown')"),
+        postgresql_where=sa.text("state IN ('dead', 'unknown')"),
+    )
+    op.create_table(
+        "events",
+        sa.Column("id", _number, autoincrement=False, nullable=False),
+        sa.Column("identity", sa.LargeBinary(length=24), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("conversation", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("trace", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("identity"),
+    )
+    op.create_table(
+        "mailbox",
+        sa.Column("id", _number, autoincrement=True, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("delivery", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("delivery"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("mailbox_name", "mailbox", ["name", "id"])
+    op.create_table(
+        "memories",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+        sqlite_with_rowid=False,
+    )

@@ -1,0 +1,266 @@
+"""The deliveries as the worker and a person see them: claim, settle, renew, release, replay, cancel, list.
+
+Each function that changes rows is a `Work`: it runs for many callers in one shared transaction.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, true, update
+
+from bridge.clock import to_ms
+from bridge.model.delivery import UNFINISHED, Attempt, Delivery, Failed, Sent, Settled, State
+from bridge.store.rows import delivery_from
+from bridge.store.tables import attempts, deliveries
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """An attempt at a delivery, what becomes of the delivery, and who may take the next one of its lane."""
+
+    delivery: Delivery
+    attempt: Attempt | None
+    settled: Settled
+    at: datetime
+    worker: str
+    lease: timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Take:
+    """A wish for at most `most` deliveries that are due; not of the accounts in `full`.
+
+    What a dead worker held may have been sent. For the accounts in `hold` a person decides; others send again.
+    """
+
+    worker: str
+    at: datetime
+    lease: timedelta
+    most: int
+    full: tuple[str, ...] = ()
+    hold: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """Deliveries a worker holds, to be kept longer or given back."""
+
+    worker: str
+    at: datetime
+    lease: timedelta = timedelta(0)
+    numbers: tuple[int, ...] = ()
+
+
+_SETTLE = (
+    update(deliveries)
+    .where(
+        deliveries.c.id == bindparam("number"),
+        deliveries.c.state == "claimed",
+        deliveries.c.worker == bindparam("who"),
+    )
+    .values(
+        state=bindparam("new_state"),
+        due_at=bindparam("due"),
+        lease_until=None,
+        worker=None,
+        attempts=deliveries.c.attempts + bindparam("tried"),
+        reason=bindparam("why"),
+        detail=bindparam("what"),
+        finished_at=bindparam("finished"),
+    )
+)
+_ATTEMPT = insert(attempts)
+_CLAIM = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("number"))
+    .values(state="claimed", worker=bindparam("who"), lease_until=bindparam("until"), due_at=bindparam("now"))
+)
+# The next of each lane: the lowest number that waits, if nothing of the lane is under way.
+_NEXT = (
+    select(func.min(deliveries.c.id))
+    .where(deliveries.c.lane.in_(bindparam("lanes", expanding=True)), deliveries.c.state.in_(UNFINISHED))
+    .group_by(deliveries.c.lane)
+)
+_BY_NUMBER = select(deliveries).where(deliveries.c.id.in_(bindparam("numbers", expanding=True)))
+_DUE = (
+    select(deliveries)
+    .where(
+        deliveries.c.state == "queued",
+        deliveries.c.due_at.is_not(None),
+        deliveries.c.due_at <= bindparam("now"),
+        deliveries.c.account.not_in(bindparam("full", expanding=True)),
+    )
+    .order_by(deliveries.c.due_at)
+    .limit(bindparam("most"))
+)
+
+
+def settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | None]:
+    """Record attempts and what became of their deliveries; gives each worker the next of the lane, claimed."""
+    connection.execute(_SETTLE, [_settled_row(item) for item in items])
+    tried = [_attempt_row(item.attempt) for item in items if item.attempt is not None]
+    if tried:
+        connection.execute(_ATTEMPT, tried)
+    finished = {item.delivery.lane: item for item in items if item.settled.state not in UNFINISHED}
+    if not finished:
+        return [None] * len(items)
+    heads = list(connection.scalars(_NEXT, {"lanes": list(finished)}))
+    if not heads:
+        return [None] * len(items)
+    rows = [row for row in connection.execute(_BY_NUMBER, {"numbers": heads}) if row.state == "queued"]
+    # A head that waits for a time of its own (a retry) keeps it; the others were only waiting for the lane.
+    rows = [row for row in rows if row.due_at is None]
+    if rows:
+        connection.execute(_CLAIM, [_claim_row(row.id, finished[row.lane]) for row in rows])
+    freed = {row.lane: delivery_from(row) for row in rows}
+    return [freed.pop(item.delivery.lane, None) if finished.get(item.delivery.lane) is item else None for item in items]
+
+
+def _settled_row(item: Done) -> dict[str, object]:
+    settled = item.settled
+    return {
+        "number": item.delivery.id,
+        "who": item.worker,
+        "new_state": settled.state,
+        "due": None if settled.due_at is None else to_ms(settled.due_at),
+        "tried": 0 if item.attempt is None else 1,
+        "why": settled.reason,
+        "what": settled.detail,
+        "finished": None if settled.state in UNFINISHED else to_ms(item.at),
+    }
+
+
+def _attempt_row(attempt: Attempt) -> dict[str, object]:
+    outcome = attempt.outcome
+    name = "sent" if isinstance(outcome, Sent) else "failed" if isinstance(outcome, Failed) else "unknown"
+    return {
+        "delivery": attempt.delivery,
+        "at": to_ms(attempt.at),
+        "took": round(attempt.took * 1000),
+        "outcome": name,
+        "reason": None if isinstance(outcome, Sent) else outcome.reason,
+        "detail": outcome.reference if isinstance(outcome, Sent) else outcome.detail,
+        "status": attempt.status,
+        "answer": attempt.answer,
+    }
+
+
+def _claim_row(number: int, item: Done | Take) -> dict[str, object]:
+    return {"number": number, "who": item.worker, "until": to_ms(item.at + item.lease), "now": to_ms(item.at)}
+
+
+def claim(connection: Connection, items: Sequence[Take]) -> list[list[Delivery]]:
+    """Claim what is due, and what a dead worker held past its lease."""
+    return [_claim_for(connection, item) for item in items]
+
+
+def _claim_for(connection: Connection, item: Take) -> list[Delivery]:
+    abandoned = and_(deliveries.c.state == "claimed", deliveries.c.lease_until < to_ms(item.at))
+    _abandon(connection, abandoned, item)
+    rows = connection.execute(_DUE, {"now": to_ms(item.at), "full": item.full, "most": item.most}).all()
+    if rows:
+        connection.execute(_CLAIM, [_claim_row(row.id, item) for row in rows])
+    return [delivery_from(row) for row in rows]
+
+
+def next_due(connection: Connection) -> int | None:
+    """When the next delivery is due or the next lease runs out, in ms; None: nothing waits for a time."""
+    due = select(func.min(deliveries.c.due_at)).where(deliveries.c.state == "queued", deliveries.c.due_at.is_not(None))
+    lease = select(func.min(deliveries.c.lease_until)).where(deliveries.c.state == "claimed")
+    times = [time for time in (connection.scalar(due), connection.scalar(lease)) if time is not None]
+    return min(times) if times else None
+
+
+def renew(connection: Connection, items: Sequence[Held]) -> list[None]:
+    """Keep the claims of a worker that is alive."""
+    for item in items:
+        held = and_(deliveries.c.id.in_(item.numbers), deliveries.c.worker == item.worker)
+        connection.execute(update(deliveries).where(held).values(lease_until=to_ms(item.at + item.lease)))
+    return [None] * len(items)
+
+
+def release(connection: Connection, items: Sequence[Held]) -> list[int]:
+    """Give back claims that have not begun, to be taken at once by whoever has room; gives how many."""
+    return [
+        _release(connection, and_(deliveries.c.id.in_(item.numbers), deliveries.c.worker == item.worker), item.at)
+        for item in items
+    ]
+
+
+def take_over(connection: Connection, items: Sequence[Take]) -> list[int]:
+    """Give back whatever a server that died held. Only for the one server of a file, before it begins."""
+    return [_abandon(connection, deliveries.c.state == "claimed", item) for item in items]
+
+
+def _abandon(connection: Connection, held: ColumnElement[bool], item: Take) -> int:
+    if item.hold:
+        connection.execute(
+            update(deliveries)
+            .where(held, deliveries.c.account.in_(item.hold))
+            .values(
+                state="unknown",
+                reason="unknown",
+                detail="the bridge stopped during an attempt; nobody can say whether it was sent",
+                finished_at=to_ms(item.at),
+                due_at=None,
+                lease_until=None,
+                worker=None,
+            )
+        )
+    return _release(connection, held, item.at)
+
+
+def _release(connection: Connection, held: ColumnElement[bool], now: datetime) -> int:
+    back = update(deliveries).where(held).values(state="queued", due_at=to_ms(now), worker=None, lease_until=None)
+    return connection.execute(back).rowcount
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filter:
+    """Which deliveries a person means; what is None does not narrow."""
+
+    numbers: tuple[int, ...] = ()
+    states: tuple[State, ...] = ()
+    account: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+
+    def where(self) -> Any:
+        parts: list[Any] = [deliveries.c.id.in_(self.numbers)] if self.numbers else []
+        if self.states:
+            parts.append(deliveries.c.state.in_(self.states))
+        if self.account:
+            parts.append(deliveries.c.account == self.account)
+        if self.reason:
+            parts.append(deliveries.c.reason == self.reason)
+        if self.since:
+            parts.append(deliveries.c.created_at >= to_ms(self.since))
+        return and_(true(), *parts)
+
+
+def replay(connection: Connection, chosen: Filter, now: datetime, expires_in: Callable[[str], timedelta]) -> list[int]:
+    """Queue dead and unknown deliveries again, with their time to live begun anew; gives their numbers."""
+    rows = connection.execute(
+        select(deliveries.c.id, deliveries.c.account, deliveries.c.lane)
+        .where(chosen.where(), deliveries.c.state.in_(("dead", "unknown")))
+        .order_by(deliveries.c.id)
+    ).all()
+    busy = select(deliveries.c.lane).where(deliveries.c.state.in_(UNFINISHED))
+    taken = set(connection.scalars(busy.where(deliveries.c.lane.in_({row.lane for row in rows})))) if rows else set()
+    for row in rows:
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.id == row.id)
+            .values(
+                state="queued",
+                due_at=None if row.lane in taken else to_ms(now),
+                expires_at=to_ms(now + expires_in(row.account)),
+                reason=None,
+                detail=None,
+                finished_at=None,
+            )
+        )
+        taken.add(row.lane)
+    return [row.id for row in rows]

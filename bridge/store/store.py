@@ -1,0 +1,162 @@
+"""The store: opened once, written through one group-committing thread, read through a few others."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from bridge.clock import Clock
+from bridge.errors import StoreError
+from bridge.store.writer import Item, Observer, Result, Work, Writer
+
+Read = TypeVar("Read")
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_READERS = 2
+
+
+class Store:
+    """The durable state. `write` shares transactions; `read` sees what was committed before it began."""
+
+    def __init__(self, engine: Engine, writer: Writer, unlock: Callable[[], None]) -> None:
+        self._engine = engine
+        self._reading = engine.execution_options(reads=True)
+        self._writer = writer
+        self._unlock = unlock
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait to be written."""
+        return self._writer.waiting
+
+    @property
+    def writes(self) -> bool:
+        """Whether the thread that writes is alive."""
+        return self._writer.alive
+
+    def write(self, work: Work[Item, Result], item: Item) -> "asyncio.Future[Result]":
+        """Queue `item` for the next shared transaction; the result comes after its commit. May raise StoreError."""
+        return self._writer.write(work, item)
+
+    async def read(self, look: Callable[[Connection], Read]) -> Read:
+        """What `look` finds, in a thread of its own. May raise StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, look)
+
+    def read_now(self, look: Callable[[Connection], Read]) -> Read:
+        """`read` for callers that have no event loop."""
+        try:
+            with self._reading.connect() as connection:
+                return look(connection)
+        except SQLAlchemyError as error:
+            raise StoreError(f"the store could not read: {getattr(error, 'orig', None) or error}") from None
+
+    def close(self) -> None:
+        """Write what still waits, then let go of the files."""
+        self._writer.close()
+        self._readers.shutdown()
+        self._engine.dispose()
+        self._unlock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_store(url: str, clock: Clock, observer: Observer) -> Store:
+    """Open the store for serving, creating or migrating its tables. Only one process may serve a SQLite file.
+
+    Raises StoreError: the address is wrong, the file is in use, not a database, or from a newer version.
+    """
+    address = _parse(url)
+    unlock = _lock(Path(address.database or ""))
+    try:
+        engine = _engine(address)
+        _migrate(engine)
+    except SQLAlchemyError as error:
+        unlock()
+        raise StoreError(f"{url}: {getattr(error, 'orig', None) or error}") from None
+    except StoreError:
+        unlock()
+        raise
+    return Store(engine, Writer(engine, monotonic=clock.monotonic, observer=observer), unlock)
+
+
+@contextmanager
+def visit_store(url: str) -> Iterator[Engine]:
+    """The store for a command that looks or changes a few rows while a server may be running."""
+    address = _parse(url)
+    if not Path(address.database or "").exists():
+        raise StoreError(f"{url}: there is no store yet; `replybridge serve` makes one")
+    engine = _engine(address)
+    try:
+        yield engine
+    except SQLAlchemyError as error:
+        raise StoreError(f"{url}: {getattr(error, 'orig', None) or error}") from None
+    finally:
+        engine.dispose()
+
+
+def _parse(url: str) -> URL:
+    address = make_url(url)
+    if address.get_backend_name() != "sqlite" or not address.database or address.database == ":memory:":
+        raise StoreError(f'store.url: "{url}": this version keeps its store in a file: sqlite:///data/bridge.db')
+    return address
+
+
+def _lock(database: Path) -> Callable[[], None]:
+    """Keep a second server off the file; the lock goes with the process, however it ends."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise StoreError(f"{database}: another replybridge is serving from this file; stop it first") from None
+    return lambda: os.close(handle)
+
+
+def _engine(address: URL) -> Engine:
+    # SQLite's driver would begin transactions late and by itself; here each begins when we say so.
+    engine = create_engine(
+        address, connect_args={"isolation_level": None}, pool_size=_READERS + 1, hide_parameters=True
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "cache_size=-16000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A reader takes a snapshot and hinders nobody; a writer takes its turn at once, not in the middle.
+        reads = connection.get_execution_options().get("reads", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _migrate(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def healthy(connection: Connection) -> bool:
+    """Whether the store answers."""
+    return connection.execute(text("SELECT 1")).scalar() == 1

@@ -1,0 +1,127 @@
+"""The tables. Times are whole milliseconds since 1970 in UTC; documents are JSON text written by us.
+
+Keys are wide enough to be made without asking another table: "account/conversation".
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+
+metadata = MetaData()
+
+
+def _index(name: str, *columns: str, only: str) -> Index:
+    """An index of the few rows that `only` holds for, so that it stays small however large the table grows."""
+    return Index(name, *columns, sqlite_where=text(only), postgresql_where=text(only))
+
+
+# The numbers are handed out by the store, so that a row's number is known before it is written.
+_Number = BigInteger().with_variant(Integer(), "sqlite")
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=False),
+    Column("identity", LargeBinary(24), nullable=False, unique=True),
+    Column("account", Text, nullable=False),
+    Column("conversation", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("trace", Text, nullable=False),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("conversation", Text, nullable=False),
+    Column("contact", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("messages", Integer, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("agent_at", BigInteger),
+    Column("assigned", Text),
+    Column("ended", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Column("memory", Text, nullable=False),
+    _index("conversations_open", "account", only="ended = 0"),
+    sqlite_with_rowid=False,
+)
+
+memories = Table(
+    "memories",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=False),
+    Column("event", BigInteger),
+    Column("rule", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    # Null while the delivery waits behind an earlier one of its lane.
+    Column("due_at", BigInteger),
+    Column("lease_until", BigInteger),
+    Column("worker", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("recipient", Text, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Index("deliveries_origin", "event", "rule", "action", unique=True),
+    _index("deliveries_due", "due_at", only="state = 'queued' AND due_at IS NOT NULL"),
+    _index("deliveries_leased", "lease_until", only="state = 'claimed'"),
+    _index("deliveries_lane", "lane", "id", only="state IN ('queued', 'claimed')"),
+    _index("deliveries_trouble", "state", "id", only="state IN ('dead', 'unknown')"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("delivery", BigInteger, nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
+    Column("took", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("status", Integer),
+    Column("answer", Text),
+)
+
+mailbox = Table(
+    "mailbox",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False),
+    Column("delivery", BigInteger, nullable=False, unique=True),
+    Column("body", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("mailbox_name", "name", "id"),
+    # A browser remembers the last number it saw, so a number is never used twice.
+    sqlite_autoincrement=True,
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)

@@ -1,0 +1,195 @@
+"""Compiling: from a template's source to a program that renders it under a meter, or to what is wrong with it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+from jinja2 import Template as Compiled
+from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.parser import Parser
+
+from bridge.clock import Clock
+from bridge.errors import BridgeError
+from bridge.templating.meter import METER, Bounds, Meter, RenderError
+from bridge.templating.names import lines_of, names_of, stored
+from bridge.templating.rewrite import Finding, check, references, rewrite
+from bridge.templating.sandbox import Sandbox
+
+IN_PLACE = "<in place>"
+"""Stands for the file of a template that is written in a rule; its place is known only to who uses it."""
+
+FAILURES = (
+    TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RuntimeError, MemoryError,
+)  # fmt: skip
+"""What an operation of a template can raise. All of it is the template's fault, or of the values it was given."""
+
+
+class TemplateFault(BridgeError):  # noqa: N818 - the fault is that of the template, or of its values
+    """A template cannot be rendered with these values: 'templates/x.md.j2:4: "contact.name" is undefined; ...'."""
+
+
+class Unusable(Exception):  # noqa: N818 - it is a list of findings, which the caller gives a place
+    """A source that cannot be compiled, with every finding."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    """A compiled template. `uses` are the templates it extends, includes or imports, with their lines."""
+
+    file: str
+    compiled: Compiled
+    sandbox: Sandbox
+    names: frozenset[str]
+    needs: frozenset[str]
+    stored: frozenset[str]
+    uses: tuple[tuple[int, str], ...]
+    lines: Mapping[int, frozenset[str]]
+
+
+def compile_template(
+    source: str, name: str | None, file: str, sandbox: Sandbox, bounds: Bounds, clock: Clock
+) -> Program:
+    """Raises Unusable."""
+
+    def parse() -> nodes.Template:
+        return sandbox.parse(source, name, file)
+
+    return _compile(parse, source, name, file, sandbox, bounds, clock)
+
+
+def compile_value(source: str, sandbox: Sandbox, bounds: Bounds, clock: Clock) -> Program:
+    """A program for one expression; `evaluate` gives its value. Raises Unusable."""
+
+    def parse() -> nodes.Template:
+        parser = Parser(sandbox, source, state="variable")
+        value = parser.parse_expression()
+        if not parser.stream.eos:
+            parser.fail(f'"{parser.stream.current.value}" is not expected after the end of the expression')
+        result = nodes.Assign(nodes.Name("result", "store", lineno=1), value, lineno=1)
+        tree = nodes.Template([result], lineno=1)
+        tree.set_environment(sandbox)
+        return tree
+
+    return _compile(parse, source, None, IN_PLACE, sandbox, bounds, clock)
+
+
+def _compile(
+    parse: Callable[[], nodes.Template],
+    source: str,
+    name: str | None,
+    file: str,
+    sandbox: Sandbox,
+    bounds: Bounds,
+    clock: Clock,
+) -> Program:
+    if len(source) > bounds.source:
+        raise Unusable([(1, f"the template is longer than {bounds.source:,} characters: divide it into several")])
+    before = METER.set(Meter(bounds, clock))
+    try:
+        tree = parse()
+        if findings := sorted(set(check(tree, sandbox, bounds))):
+            raise Unusable(findings)
+        used = list(references(tree))
+        if unnamed := [line for line, used_name in used if used_name is None]:
+            raise Unusable([(line, "write the name of the other template in quotes") for line in unnamed])
+        lines, own = lines_of(tree), stored(tree)
+        names, needs = names_of(tree, sandbox)
+        code = sandbox.compile(rewrite(tree, sandbox), name, file)
+        return Program(
+            file=file,
+            compiled=Compiled.from_code(sandbox, code, sandbox.globals),
+            sandbox=sandbox,
+            names=names,
+            needs=needs,
+            stored=own,
+            uses=tuple((line, used_name) for line, used_name in used if used_name is not None),
+            lines=lines,
+        )
+    except TemplateSyntaxError as error:
+        raise Unusable([(error.lineno, error.message or "it cannot be read")]) from None
+    except (SyntaxError, RecursionError, MemoryError):
+        raise Unusable([(1, "it is nested too deeply: write it in simpler parts")]) from None
+    except (ValueError, OverflowError):
+        raise Unusable([(1, "it contains a number that is too long, or a character that is none")]) from None
+    finally:
+        METER.reset(before)
+
+
+def render(program: Program, variables: Mapping[str, object], meter: Meter) -> str:
+    """The text. Raises what `explain` explains."""
+    before = METER.set(meter)
+    try:
+        compiled = program.compiled
+        return program.sandbox.concat(compiled.root_render_func(compiled.new_context(dict(variables)))).strip()
+    finally:
+        METER.reset(before)
+
+
+def evaluate(program: Program, variables: Mapping[str, object], meter: Meter) -> object:
+    """The value of a program that `compile_value` made. Raises what `explain` explains."""
+    before = METER.set(meter)
+    try:
+        context = program.compiled.new_context(dict(variables))
+        for _ in program.compiled.root_render_func(context):
+            pass
+        return context.vars["result"]
+    finally:
+        METER.reset(before)
+
+
+def explain(error: BaseException, program: Program, files: Mapping[str, Program], place: str) -> TemplateFault:
+    """The fault that an error is: with file and line, in an author's words, and without any value."""
+    found, line = _where(error.__traceback__, program, files)
+    where = place if found.file == IN_PLACE else f"{found.file}:{line}"
+    return TemplateFault(f"{where}: {_words(error, _named(found, line))}")
+
+
+def _where(trace: TracebackType | None, program: Program, files: Mapping[str, Program]) -> tuple[Program, int]:
+    """The innermost template that the error came through, and the line in it."""
+    line = 1
+    while trace is not None:
+        compiled = trace.tb_frame.f_globals.get("__jinja_template__")
+        if isinstance(compiled, Compiled):
+            line = compiled.get_corresponding_lineno(trace.tb_lineno)
+            program = program if compiled.name is None else files[compiled.name]
+        trace = trace.tb_next
+    return program, line
+
+
+def _named(program: Program, line: int) -> Callable[[str], list[str]]:
+    """Finds the whole names, as the template has them, that end in what was missing at `line`.
+
+    None is found where the name is not written there: it was a value then, which is nobody's to see.
+    """
+
+    def whole(name: str) -> list[str]:
+        everywhere = frozenset[str]().union(*program.lines.values())
+        here = program.lines.get(line, frozenset())
+        found = [[path for path in paths if path == name or path.endswith(f".{name}")] for paths in (here, everywhere)]
+        return sorted(found[0] or found[1])
+
+    return whole
+
+
+def _words(error: BaseException, whole: Callable[[str], list[str]]) -> str:
+    match error:
+        case UndefinedError(message=str(message)) if message.startswith("="):
+            names = whole(message[1:])
+            subject = " or ".join(f'"{name}"' for name in names) or "what is looked up here"
+            example = names[0] if len(names) == 1 else "..."
+            return f"{subject} is undefined; give it a default: {{{{ {example} | default('friend') }}}}"
+        case UndefinedError() | RenderError():
+            return error.message or "a value is missing"
+        case ZeroDivisionError():
+            return "it divides by zero; ask for the number first: {% if ... %}"
+        case RecursionError() | MemoryError():
+            return "it needs too much memory: write it in simpler parts"
+        case TypeError():
+            return "values of different kinds are mixed here (convert with | int), or arguments are wrong"
+        case TemplateError():
+            return error.message or "it cannot be rendered"
+    return f"this cannot be worked out with the values it was given ({type(error).__name__})"

@@ -1,0 +1,105 @@
+"""The real command in a process of its own, to be started, killed and started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`replybridge serve` in a directory of its own, on a port that stays the same.
+
+    `files` are written into the directory first: settings, rules, templates.
+    """
+
+    def __init__(self, directory: Path, files: Mapping[str, str]) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+        for name, content in files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+
+    @property
+    def log(self) -> str:
+        path = self.directory / "serve.log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `replybridge ...` beside the server, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "bridge", *arguments],
+            cwd=self.directory,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self) -> None:
+        with (self.directory / "serve.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bridge", "serve"],
+                cwd=self.directory,
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+            )
+        for _ in range(600):
+            if self._is_ready():
+                return
+            try:
+                self._process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        self.kill()
+        pytest.fail(f"the server did not become ready:\n{self.log[-3000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL: nothing in the server gets a chance to tidy up."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> int:
+        """SIGTERM, as a service manager does; gives the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(30)
+        self._process = None
+        return code
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("REPLYBRIDGE_")}
+        listen = f"127.0.0.1:{self.port}"
+        return {**inherited, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "REPLYBRIDGE_SERVER__LISTEN": listen}
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False
+        except OSError:
+            return False

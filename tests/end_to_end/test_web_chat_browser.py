@@ -1,0 +1,321 @@
+"""The web chat in a real browser against the real command: killed and started again while a visitor writes."""
+
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.fakes.chromium import chromium
+
+ROOT = Path(__file__).parents[2]
+RULES = """
+rules:
+  - name: show
+    on: message
+    when: {text: show me}
+    do:
+      - reply: {template: show.md.j2}
+    stop: true
+  - name: echo
+    on: message
+    do:
+      - reply: {template: echo.md.j2}
+"""
+TEMPLATES = {
+    "echo.md.j2": "**You said:** {{ text }}\n",
+    "show.md.j2": "See [our prices](https://shop.example/pricing), `code`:\n\n- **one** plan\n- *two*\n\n> hint\n",
+}
+PATIENCE = 20_000
+"""Milliseconds for anything to appear; the page itself waits up to 15 s between two tries."""
+
+
+class Server:
+    """`replybridge serve` in a directory of its own, on a port that stays the same."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        (directory / "rules").mkdir(parents=True)
+        (directory / "templates").mkdir()
+        (directory / "rules/echo.yaml").write_text(RULES)
+        for name, template in TEMPLATES.items():
+            (directory / "templates" / name).write_text(template)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._listen = f"127.0.0.1:{free.getsockname()[1]}"
+        self.url = f"http://{self._listen}/"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("REPLYBRIDGE_")}
+        with (self._directory / "serve.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bridge", "serve"],
+                cwd=self._directory,
+                env={**inherited, "PYTHONPATH": str(ROOT), "REPLYBRIDGE_SERVER__LISTEN": self._listen},
+                stdout=log,
+                stderr=log,
+            )
+        for _ in range(300):
+            if self._is_ready():
+                return
+            try:
+                self._process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        self.kill()
+        pytest.fail(f"the server did not become ready:\n{(self._directory / 'serve.log').read_text()[-3000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL: nothing in the server gets a chance to tidy up."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False
+        except OSError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("chat") / "site")
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def mortal(tmp_path: Path, browser: Browser) -> Iterator[Server]:
+    """A server of one test, which may kill it."""
+    running = Server(tmp_path / "site")
+    running.start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    fresh = browser.new_context(viewport={"width": 1100, "height": 800})
+    fresh.set_default_timeout(PATIENCE)
+    yield fresh
+    fresh.close()
+
+
+def visit(context: BrowserContext, server: Server) -> Page:
+    page = context.new_page()
+    page.goto(server.url)
+    expect(page.get_by_role("status")).to_have_text("Online", timeout=PATIENCE)
+    return page
+
+
+def say(page: Page, text: str) -> None:
+    page.get_by_label("Message", exact=True).fill(text)
+    page.keyboard.press("Enter")
+
+
+def texts(page: Page) -> list[str]:
+    """What the log says, each entry as one text."""
+    return [text.replace("\n", " ").strip() for text in page.locator(".entry .text").all_inner_texts()]
+
+
+def wait_for(page: Page, own: int, replies: int) -> None:
+    expect(page.locator('.own[data-state="sent"]')).to_have_count(own, timeout=PATIENCE)
+    expect(page.locator(".reply")).to_have_count(replies, timeout=PATIENCE)
+
+
+def test_nothing_is_lost_doubled_or_out_of_order_when_the_server_is_killed(
+    mortal: Server, context: BrowserContext
+) -> None:
+    page = visit(context, mortal)
+    say(page, "one")
+    wait_for(page, own=1, replies=1)
+    mortal.kill()
+    say(page, "two")
+    say(page, "three")
+    expect(page.get_by_text("Sending…")).to_have_count(2)
+    expect(page.get_by_role("status")).to_contain_text("No connection")
+    mortal.start()
+    wait_for(page, own=3, replies=3)
+    expect(page.get_by_role("status")).to_have_text("Online")
+    assert [t for t in texts(page) if t.startswith("You said")] == [f"You said: {n}" for n in ("one", "two", "three")]
+    assert [t for t in texts(page) if not t.startswith("You said")] == ["one", "two", "three"]
+
+    # Killed at the very moment of sending: whether it was acknowledged or not, it counts once.
+    say(page, "four")
+    mortal.kill()
+    mortal.start()
+    wait_for(page, own=4, replies=4)
+    say(page, "five")
+    wait_for(page, own=5, replies=5)
+    seen = texts(page)
+    assert seen[:2] == ["one", "You said: one"]
+    assert seen[-4:] == ["four", "You said: four", "five", "You said: five"]
+    assert len(seen) == len(set(seen)) == 10
+
+    page.reload()
+    wait_for(page, own=5, replies=5)
+    assert texts(page) == seen
+
+
+def test_a_message_typed_in_a_closed_page_is_sent_by_the_next(mortal: Server, context: BrowserContext) -> None:
+    page = visit(context, mortal)
+    mortal.kill()
+    say(page, "wait for me")
+    expect(page.get_by_text("Sending…")).to_have_count(1)
+    page.close()
+    mortal.start()
+    page = visit(context, mortal)
+    wait_for(page, own=1, replies=1)
+    assert texts(page) == ["wait for me", "You said: wait for me"]
+
+
+def test_two_tabs_show_one_conversation(server: Server, context: BrowserContext) -> None:
+    first, second = visit(context, server), visit(context, server)
+    say(first, "from the first")
+    for page in (first, second):
+        wait_for(page, own=1, replies=1)
+    say(second, "from the second")
+    for page in (first, second):
+        wait_for(page, own=2, replies=2)
+    expected = ["from the first", "You said: from the first", "from the second", "You said: from the second"]
+    assert texts(first) == texts(second) == expected
+
+
+@pytest.mark.parametrize("typed", ["<img src=x onerror=\"document.title='hit'\">", "**bold** _it_", "{{ 7*7 }}"])
+def test_what_a_visitor_types_is_shown_as_typed(server: Server, context: BrowserContext, typed: str) -> None:
+    page = visit(context, server)
+    say(page, typed)
+    wait_for(page, own=1, replies=1)
+    assert texts(page) == [typed, f"You said: {typed}"]
+    expect(page.locator(".own .text *")).to_have_count(0)
+    expect(page.locator(".reply .text :not(p)")).to_have_text(["You said:"])
+    expect(page).to_have_title("Chat")
+
+
+def test_the_keyboard_alone_is_enough(server: Server, context: BrowserContext) -> None:
+    page = visit(context, server)
+    page.get_by_label("Message", exact=True).blur()
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "text":
+            break
+    page.keyboard.type("first line")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("second line")
+    page.keyboard.press("Enter")
+    wait_for(page, own=1, replies=1)
+    assert page.locator(".own .text").text_content() == "first line\nsecond line"
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_role("log")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_role("button", name="End chat")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Start a new chat")).to_be_focused()
+    expect(page.get_by_label("Message", exact=True)).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    expect(page.locator(".entry")).to_have_count(0)
+
+
+def test_name_and_email_are_asked_for_and_checked(server: Server, context: BrowserContext) -> None:
+    page = visit(context, server)
+    page.get_by_role("button", name="Details").click()
+    expect(page.get_by_label("Name (optional)")).to_be_focused()
+    page.get_by_label("Name (optional)").fill("Olena")
+    page.get_by_label("E-mail (optional)").fill("olena at example")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="e-mail")).to_be_visible()
+    page.get_by_label("E-mail (optional)").fill("olena@example.com")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("E-mail (optional)")).to_be_hidden()
+    with page.expect_request("**/chat/message") as sent:
+        say(page, "hello")
+    body = sent.value.post_data_json
+    assert (body["text"], body["name"], body["email"]) == ("hello", "Olena", "olena@example.com")
+    assert "chat-session" not in sent.value.url
+    wait_for(page, own=1, replies=1)
+
+
+def test_a_message_over_the_limit_stays_in_the_box(server: Server, context: BrowserContext) -> None:
+    page = visit(context, server)
+    say(page, "x" * 4001)
+    expect(page.get_by_role("alert").filter(has_text="4001 characters: at most 4000")).to_be_visible()
+    expect(page.locator(".entry")).to_have_count(0)
+    say(page, "🙂" * 4000)
+    wait_for(page, own=1, replies=1)
+
+
+CONTRASTS = """() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const paint = (colours) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const found = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    const written = own || node.placeholder || node.tagName === "svg";
+    if (!written || !node.checkVisibility() || node.closest(".unseen")) continue;
+    const grounds = [];
+    for (let up = node; up; up = up.parentElement) grounds.unshift(getComputedStyle(up).backgroundColor);
+    const style = getComputedStyle(node, node.placeholder ? "::placeholder" : null);
+    const [a, b] = [light(paint(grounds)), light(paint([...grounds, style.color]))].sort((x, y) => y - x);
+    found.push({ what: `${node.tagName}.${node.className.baseVal ?? node.className}`, ratio: (a + 0.05) / (b + 0.05) });
+  }
+  return found;
+}"""
+
+LABELS = """() => [...document.querySelectorAll("input, textarea, button")].map((node) => ({
+  id: node.id,
+  label: [...(node.labels ?? [])].map((label) => label.textContent.trim()).join()
+    || node.ariaLabel || node.textContent.trim(),
+}))"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_and_name_what_is_on_the_page(server: Server, browser: Browser, scheme: Any) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    page = visit(context, server)
+    say(page, "show me")
+    wait_for(page, own=1, replies=1)
+    expect(page.locator(".reply").get_by_role("link", name="our prices")).to_be_visible()
+    page.get_by_role("button", name="Details").click()
+    page.get_by_label("E-mail (optional)").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="e-mail")).to_be_visible()
+    measured = page.evaluate(CONTRASTS)
+    assert {"A.", "CODE.", "LI.", "TEXTAREA.", "SPAN.problem"} <= {found["what"] for found in measured}
+    assert [found for found in measured if found["ratio"] < 4.5] == []
+    assert [found for found in page.evaluate(LABELS) if not found["label"]] == []
+    log = page.get_by_role("log", name="Conversation")
+    assert (log.get_attribute("aria-live"), log.get_attribute("aria-busy")) == ("polite", "false")
+    assert page.evaluate("[document.documentElement.scrollWidth, document.documentElement.lang]") == [390, "en"]
+    expect(page.get_by_role("button", name="Send")).to_be_in_viewport(ratio=1)
+    context.close()

@@ -1,0 +1,87 @@
+"""Reading one file: plain data with places, and what is refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.errors import RulebookError
+from bridge.rulebook.yaml import MAX_FILE, read, shown
+
+
+def refused(text: bytes | str) -> str:
+    with pytest.raises(RulebookError) as caught:
+        read(text.encode() if isinstance(text, str) else text, "rules/a.yaml")
+    return str(caught.value)
+
+
+def test_words_of_yaml_1_1_stay_words_and_numbers_are_numbers() -> None:
+    node = read(b"on: off\nyes: no\na: 12\nb: 1.5\nc: true\nd: '12'\ne: 0x1F\nf: 12:30\ng: 2026-01-02\n", "x.yaml")
+    assert node is not None
+    assert node.value == {
+        "on": "off", "yes": "no", "a": 12, "b": 1.5, "c": True, "d": "12", "e": 31, "f": "12:30", "g": "2026-01-02",
+    }  # fmt: skip
+
+
+def test_every_key_and_value_has_its_place() -> None:
+    node = read("\ufeffrules:\n  - name: цена\n    on: [a, bc]\n".encode(), "rules/a.yaml")
+    assert node is not None
+    rule = node.at("rules", 0)
+    assert str(rule.place) == "rules/a.yaml:2:5"
+    assert str(rule.key_place("on")) == "rules/a.yaml:3:5"
+    assert str(rule.at("on", 1).place) == "rules/a.yaml:3:13"
+    assert str(rule.at("on", 7).place) == "rules/a.yaml:3:9"
+    assert str(rule.key_place("missing")) == "rules/a.yaml:2:5"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "---\n# nothing\n"])
+def test_an_empty_file_has_nothing(text: str) -> None:
+    assert read(text.encode(), "x.yaml") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb: 2\na: 3\n", 'rules/a.yaml:3:1: "a" stands here a second time; it is already at rules/a.yaml:1:1'),
+        ("x: {a: 1, a: 2}", 'rules/a.yaml:1:11: "a" stands here a second time; it is already at rules/a.yaml:1:5'),
+        ("a: &x 1\nb: 2", "rules/a.yaml:1:4: anchors (&) and aliases (*) are not used in rule files"),
+        ("a: *x", "rules/a.yaml:1:4: anchors (&) and aliases (*) are not used in rule files"),
+        ("a: !!python/name:os.system x", "rules/a.yaml:1:4: tags are not used in rule files"),
+        ("a: 1\n--- \nb: 1\n", "rules/a.yaml:2:1: a file holds one document"),
+        ("a: [1, 2\n", "rules/a.yaml:2:1: not valid YAML: did not find expected ',' or ']'"),
+        ("a: 1\n\tb: 2\n", "indent with blanks, never with tabs"),
+        ("[" * 100_000, "rules/a.yaml:1:51: nested more than 50 deep"),
+        ("- " * 100 + "a", "nested more than 50 deep"),
+        ("text: {{ name }}", "a key must be a word, not a list or a mapping; quote {{ ... }}"),
+        ("a: .inf", "rules/a.yaml:1:4: .inf is not a finite number"),
+        ("a: .nan", "rules/a.yaml:1:4: .nan is not a finite number"),
+        ("a: " + "9" * 30, "is too large for a number: put it in quotes if it is a text"),
+        ("a: " + "9" * 5000, "rules/a.yaml:1:4: a number of more than 40 digits"),
+        ("a: 1\nb: x\x00y", "rules/a.yaml:2:5: the character U+0000 is not allowed"),
+    ],
+)
+def test_what_surprises_is_refused_with_its_place(text: str, message: str) -> None:
+    assert message in refused(text)
+
+
+def test_what_is_no_utf8_is_refused_with_its_place() -> None:
+    said = refused(b"a: 1\nb: \xd1\x86\xff")
+    assert said == "rules/a.yaml:2:5: byte 0xff is not UTF-8: save the file as UTF-8"
+
+
+def test_a_file_has_a_largest_size() -> None:
+    assert "split it" in refused(b"# " + b"x" * MAX_FILE)
+    assert read(b"a: 1\n#" + b"x" * (MAX_FILE - 6), "x.yaml") is not None
+
+
+@given(st.binary(max_size=200) | st.text(alphabet="ab:-[]{}#&*!|>'\"%@\n\t ,?", max_size=60).map(str.encode))
+def test_any_bytes_are_read_or_refused_with_a_place(content: bytes) -> None:
+    try:
+        read(content, "rules/a.yaml")
+    except RulebookError as error:
+        assert str(error).startswith("rules/a.yaml:")
+
+
+def test_values_are_shown_short_and_harmless() -> None:
+    assert shown("a\x1b[2Jb\n") == '"a\\u001b[2Jb\\u000a"'
+    assert shown("x" * 100) == '"' + "x" * 59 + '…"'
+    assert [shown(value) for value in (None, True, 5, [1], {"a": 1})] == ["nothing", "true", "5", "a list", "a mapping"]

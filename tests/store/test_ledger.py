@@ -1,0 +1,155 @@
+"""The ledger: what a transaction knows of its events, and what it leaves behind."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import Connection, text
+
+from bridge.clock import SetClock
+from bridge.model.conversation import EMPTY
+from bridge.model.event import Contact, Event
+from bridge.store import history
+from bridge.store.ledger import Claim, Ledger
+from bridge.store.outgoing import Filter
+from bridge.store.store import Store
+from tests.values import NOON, a_delivery, an_event
+
+T = TypeVar("T")
+CLAIM = Claim(worker="w", until=NOON + timedelta(minutes=2))
+
+
+async def on_a_page(store: Store, clock: SetClock, events: Sequence[Event], use: Callable[[Ledger], T]) -> T:
+    """Open a ledger for `events`, use it, and write it."""
+
+    def work(connection: Connection, items: Sequence[None]) -> list[T]:
+        ledger = Ledger(connection, events, clock.now())
+        result = use(ledger)
+        ledger.write(CLAIM)
+        return [result]
+
+    return await store.write(work, None)
+
+
+def take(*events: Event) -> Callable[[Ledger], list[bool]]:
+    """Record what is no repeat; gives for each event whether it was one."""
+
+    def use(ledger: Ledger) -> list[bool]:
+        repeats = []
+        for event in events:
+            repeats.append(ledger.is_repeat(event))
+            if not repeats[-1]:
+                ledger.record(event, ledger.facts(event).conversation, [])
+        return repeats
+
+    return use
+
+
+async def taken(store: Store, clock: SetClock, *events: Event) -> list[bool]:
+    return await on_a_page(store, clock, events, take(*events))
+
+
+async def test_the_same_key_is_a_repeat_in_the_same_page_and_in_a_later_one(store: Store, clock: SetClock) -> None:
+    assert await taken(store, clock, an_event(), an_event()) == [False, True]
+    clock.advance(90 * 24 * 3600)
+    assert await taken(store, clock, an_event()) == [True]
+
+
+async def test_another_account_or_key_is_another_event(store: Store, clock: SetClock) -> None:
+    events = [an_event(), an_event(account="other"), an_event(key="message/2")]
+    assert await taken(store, clock, *events) == [False, False, False]
+
+
+@pytest.mark.parametrize(("seconds", "repeat"), [(0, True), (9.999, True), (10, False), (60, False)])
+async def test_a_weak_key_is_a_repeat_only_for_its_time(
+    store: Store, clock: SetClock, seconds: float, repeat: bool
+) -> None:
+    yes = an_event(text="yes", key="body/1", repeat_within=timedelta(seconds=10))
+    assert await taken(store, clock, yes) == [False]
+    clock.advance(seconds)
+    assert await taken(store, clock, yes) == [repeat]
+
+
+async def test_the_time_of_a_weak_key_begins_anew_with_each_event(store: Store, clock: SetClock) -> None:
+    yes = an_event(text="yes", key="body/1", repeat_within=timedelta(seconds=10))
+    answers = []
+    for seconds in (0, 12, 5, 12):
+        clock.advance(seconds)
+        answers += await taken(store, clock, yes)
+    assert answers == [False, False, True, False]
+
+
+async def test_a_conversation_is_counted_and_its_contact_remembered(store: Store, clock: SetClock) -> None:
+    first = an_event(key="1", contact=Contact(name="José", email="jose@example.com"))
+    await taken(store, clock, first)
+    later = an_event(key="2", contact=Contact(phone="+351"), at=NOON + timedelta(minutes=5))
+    facts = await on_a_page(store, clock, [later], lambda ledger: ledger.facts(later))
+    assert facts.contact == Contact(name="José", email="jose@example.com", phone="+351")
+    assert facts.conversation.messages == 2
+    assert facts.conversation.idle == facts.conversation.age == timedelta(minutes=5)
+
+
+async def test_memories_are_kept_by_their_scope(store: Store, clock: SetClock) -> None:
+    event = an_event()
+
+    def remember(ledger: Ledger) -> None:
+        conversation = ledger.facts(event).conversation
+        ledger.record(event, conversation, [])
+        ledger.remember(
+            conversation,
+            {
+                "conversation": EMPTY.remember({"asked": True}),
+                "contact": EMPTY.remember({"vip": 1}).count("greeting", 7, 3),
+                "account": EMPTY.remember({"busy": "no"}),
+            },
+        )
+
+    await on_a_page(store, clock, [event], remember)
+    same = an_event(key="2")
+    facts = await on_a_page(store, clock, [same], lambda ledger: ledger.facts(same))
+    assert (facts.memory(), facts.memory("contact"), facts.memory("account")) == (
+        {"asked": True},
+        {"vip": 1},
+        {"busy": "no"},
+    )
+    assert facts.memories["contact"].fired == {"greeting": (7,)}
+    elsewhere = an_event(key="3", conversation="another-conversation")
+    facts = await on_a_page(store, clock, [elsewhere], lambda ledger: ledger.facts(elsewhere))
+    assert (facts.memory(), facts.memory("contact")) == ({}, {"vip": 1})
+
+
+async def test_an_event_is_kept_whole(store: Store, clock: SetClock) -> None:
+    event = an_event(raw={"messageNumber": 3, "odd": [None, {"a": "ü"}]}, url="https://shop.example/")
+
+    def use(ledger: Ledger) -> int:
+        number = ledger.record(event, ledger.facts(event).conversation, [{"rule": "x", "fired": True}])
+        ledger.enqueue(a_delivery(id=ledger.next_delivery(), event=number))
+        return number
+
+    await on_a_page(store, clock, [event], use)
+    story = await store.read(lambda connection: history.tell(connection, 1))
+    assert story is not None
+    assert story.event == event
+    assert story.trace == [{"rule": "x", "fired": True}]
+
+
+async def test_only_the_head_of_a_lane_is_handed_over(store: Store, clock: SetClock) -> None:
+    def use(connection: Connection, items: Sequence[None]) -> list[list[int]]:
+        ledger = Ledger(connection, [], clock.now())
+        for number, lane in enumerate(("a", "a", "b", "full"), 1):
+            ledger.enqueue(a_delivery(id=ledger.next_delivery(), event=number, lane=lane, account=lane))
+        claim = Claim(worker="w", until=NOON, full=("full",))
+        return [[delivery.id for delivery in ledger.write(claim)]]
+
+    assert await store.write(use, None) == [1, 3]
+    listed = await store.read(lambda connection: history.list_deliveries(connection, Filter(), 10))
+    states = {one.delivery.id: (one.state, one.due_at is None) for one in listed}
+    assert states == {1: ("claimed", False), 2: ("queued", True), 3: ("claimed", False), 4: ("queued", False)}
+
+
+async def test_numbers_go_on_where_they_ended(store: Store, clock: SetClock) -> None:
+    await taken(store, clock, an_event(key="1"), an_event(key="2"))
+    await taken(store, clock, an_event(key="3"))
+    numbers = await store.read(lambda connection: list(connection.scalars(text("SELECT id FROM events ORDER BY id"))))
+    assert numbers == [1, 2, 3]

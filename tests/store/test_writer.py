@@ -1,0 +1,95 @@
+"""Group commit: one transaction for all that waits, and nobody pays for another's fault."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from bridge.clock import SetClock
+from bridge.errors import StoreError
+from bridge.store.store import Store, open_store, visit_store
+from tests.conftest import Unwatched
+
+_NEW = text("INSERT INTO memories VALUES (:key, '{}', 1)")
+
+
+def keep(connection: Connection, items: Sequence[str]) -> list[int]:
+    connection.execute(_NEW, [{"key": item} for item in items])
+    return [len(items)] * len(items)
+
+
+def count(connection: Connection) -> int:
+    return connection.execute(text("SELECT count(*) FROM memories")).scalar_one()
+
+
+async def test_items_that_wait_together_share_a_transaction(store: Store) -> None:
+    shared = await asyncio.gather(*(store.write(keep, f"k{n}") for n in range(200)))
+    assert max(shared) > 1
+    assert await store.read(count) == 200
+
+
+async def test_a_bad_item_fails_alone(store: Store) -> None:
+    await store.write(keep, "taken")
+    results = await asyncio.gather(
+        *(store.write(keep, key) for key in ("a", "taken", "b", "c")), return_exceptions=True
+    )
+    assert [isinstance(result, StoreError) for result in results] == [False, True, False, False]
+    assert await store.read(count) == 4
+
+
+async def test_the_error_says_nothing_of_what_was_to_be_written(store: Store) -> None:
+    await store.write(keep, "jose@example.com")
+    with pytest.raises(StoreError) as caught:
+        await store.write(keep, "jose@example.com")
+    assert "UNIQUE" in str(caught.value)
+    assert "jose" not in str(caught.value)
+
+
+async def test_a_work_that_raises_writes_nothing(store: Store) -> None:
+    def fail(connection: Connection, items: Sequence[str]) -> list[None]:
+        keep(connection, items)
+        raise LookupError("no")
+
+    with pytest.raises(LookupError):
+        await store.write(fail, "x")
+    assert await store.read(count) == 0
+
+
+async def test_what_was_committed_is_there_after_opening_again(tmp_path: Path, clock: SetClock) -> None:
+    url = f"sqlite:///{tmp_path}/again.db"
+    with open_store(url, clock, Unwatched()) as first:
+        await first.write(keep, "kept")
+    with open_store(url, clock, Unwatched()) as second:
+        assert await second.read(count) == 1
+
+
+async def test_closing_writes_what_still_waits(tmp_path: Path, clock: SetClock) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/closing.db", clock, Unwatched())
+    waiting = [store.write(keep, f"k{n}") for n in range(50)]
+    store.close()
+    assert len(await asyncio.gather(*waiting)) == 50
+
+
+def test_a_second_server_is_kept_off_the_file(store: Store, tmp_path: Path, clock: SetClock) -> None:
+    with pytest.raises(StoreError, match="another replybridge is serving"):
+        open_store(f"sqlite:///{tmp_path}/bridge.db", clock, Unwatched())
+
+
+def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path, clock: SetClock) -> None:
+    (tmp_path / "notes.db").write_text("these are my notes, and there are many of them\n" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        open_store(f"sqlite:///{tmp_path}/notes.db", clock, Unwatched())
+
+
+def test_a_visitor_is_told_where_a_store_would_come_from(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="replybridge serve"), visit_store(f"sqlite:///{tmp_path}/none.db"):
+        pass
+
+
+def test_what_is_acknowledged_is_on_the_disk(store: Store) -> None:
+    def pragmas(connection: Connection) -> tuple[object, ...]:
+        return tuple(connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous"))
+
+    assert store.read_now(pragmas) == ("wal", 2)
