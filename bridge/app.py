@@ -1,6 +1,7 @@
 """The composition root: every concrete thing is named here, once, in one straight line, and taken down in reverse."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
@@ -50,6 +51,11 @@ def serve(settings: Settings) -> None:
     # Two threads share the work: the event loop, and the writer that decides and commits. With Python's default
     # each would keep the other waiting up to 5 ms for its turn.
     sys.setswitchinterval(0.001)
+    # What is loaded by now stays for ever and need not be looked through for garbage again and again; what an event
+    # leaves behind is freed as it goes.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 
@@ -76,7 +82,8 @@ async def bridge(
     clock, chance = clock or SystemClock(), chance or SystemChance()
     metrics = Metrics()
     accounts = Accounts(settings.accounts.values(), ADAPTERS)
-    checked = check(settings, accounts)
+    folders = settings.rulebook
+    checked = check(rules=folders.rules, templates=folders.templates, timezone=folders.timezone, accounts=accounts)
     behaviour = Behaviour(rulebook=checked.sound(), renderer=Renderer(checked.templates, accounts))
     metrics.rulebook(behaviour.rulebook.version)
     worker = chance.token()[:12]
@@ -114,7 +121,6 @@ async def bridge(
             mailboxes=mailboxes,
             store=store,
             clock=clock,
-            chance=chance,
             metrics=metrics,
             max_body=settings.server.max_body,
             max_attachment=settings.server.max_attachment,

@@ -68,7 +68,14 @@ def check(
     with _explained():
         settings = _settings(config)
         accounts = Accounts(settings.accounts.values(), ADAPTERS)
-        checked = check_rulebook(settings, accounts, examples_at=SystemClock().now())
+        folders = settings.rulebook
+        checked = check_rulebook(
+            rules=folders.rules,
+            templates=folders.templates,
+            timezone=folders.timezone,
+            accounts=accounts,
+            examples_at=SystemClock().now(),
+        )
     errors, rules = len(checked.errors), len(checked.rulebook.rules) if checked.rulebook else 0
     warnings = len(checked.problems) - errors
     if as_json:

@@ -108,23 +108,22 @@ class Door:
         """Make one request; `timeout` bounds it from the connection to the last byte of the answer.
 
         The answer's body is cut at `most` bytes, and its `retry-after` is in seconds whatever its form was.
-        Raises NeverSent or NoAnswer.
+        Raises NeverSent or NoAnswer. A call that is cancelled may go on unseen until its time-out (pyreqwest 0.15 does
+        not take it back), so what came of it is unknown.
         """
         url = self._checked(call.url)
         request = self._request(call, url, timeout)
-        status: int | None = None
         body = bytearray()
         try:
             async with request as response:
-                status = response.status
-                headers = _headers(response)
+                status, headers = response.status, _headers(response)
                 while len(body) < self._most:
                     chunk = await response.body_reader.read(self._most - len(body))
                     if chunk is None:
                         break
                     body += chunk
         except PyreqwestError as error:
-            raise _told_apart(error, url.origin_ascii, status) from None
+            raise _told_apart(error, url.origin_ascii) from None
         return HttpAnswer(status=status, headers=self._in_seconds(headers), body=bytes(body))
 
     async def drive(
@@ -228,7 +227,7 @@ def _headers(response: Response) -> dict[str, str]:
         return found
 
 
-def _told_apart(error: PyreqwestError, origin: str, status: int | None) -> DoorError:
+def _told_apart(error: PyreqwestError, origin: str) -> DoorError:
     """Never sent, or sent and no answer? The classes of errors do not say (0.15 calls a time-out while the answer is
     awaited a ConnectTimeoutError), but the chain of causes does: only a failed connection has `_CONNECTING` in it.
     """
@@ -236,9 +235,7 @@ def _told_apart(error: PyreqwestError, origin: str, status: int | None) -> DoorE
     why = _why(error)
     if _CONNECTING in _causes(error):
         return NeverSent(reason, f"{origin}: cannot connect: {why}")
-    if status is not None:
-        return NoAnswer(reason, f"{origin}: answered {status}, but the answer broke off: {why}")
-    return NoAnswer(reason, f"{origin}: no answer: {why}")
+    return NoAnswer(reason, f"{origin}: no whole answer: {why}")
 
 
 def _causes(error: PyreqwestError) -> list[str]:

@@ -21,8 +21,8 @@ from bridge.model.event import Event
 class Webhook:
     """A request as it was received.
 
-    `headers` have lower-case names; `operation` and `account` are the parts of the path so named by the route;
-    `remote` is the sender's IP address; `id` is random and unguessable (for ids the sender did not give).
+    `headers` is asked with lower-case names; `operation` and `account` are the parts of the path so named by the
+    route; `remote` is the sender's IP address.
     """
 
     method: str
@@ -34,7 +34,6 @@ class Webhook:
     body: bytes = b""
     remote: str = ""
     received_at: datetime
-    id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from bridge.errors import Place, Problem, RulebookError, did_you_mean
 from bridge.lab.examples import run_examples
@@ -12,7 +13,6 @@ from bridge.line.accounts import Accounts
 from bridge.line.render import Renderer
 from bridge.model.rule import Forget, Remember, ReplyAction, Rule, Rulebook
 from bridge.rulebook.load import examine
-from bridge.settings import Settings
 from bridge.templating import Templates
 
 T = TypeVar("T")
@@ -38,25 +38,26 @@ class Checked:
         return self.rulebook
 
 
-def check(settings: Settings, accounts: Accounts, *, examples_at: datetime | None = None) -> Checked:
-    """Read rules and templates and look for what is wrong with them.
+def check(
+    *, rules: Path, templates: Path, timezone: ZoneInfo, accounts: Accounts, examples_at: datetime | None = None
+) -> Checked:
+    """Read the folders of rules and templates and look for what is wrong with them.
 
     The examples are tried, as if it were `examples_at`, when everything else is sound.
     """
     problems: list[Problem] = []
-    folders, zone = settings.rulebook, settings.rulebook.timezone
-    loaded = _noting(problems, lambda: Templates.load(_near(folders.templates), timezone=zone))
-    templates = loaded or Templates(timezone=zone)
-    rulebook, found = examine(_near(folders.rules), compile_expression=templates.expression, timezone=zone.key)
+    loaded = _noting(problems, lambda: Templates.load(_near(templates), timezone=timezone))
+    compiled = loaded or Templates(timezone=timezone)
+    rulebook, found = examine(_near(rules), compile_expression=compiled.expression, timezone=timezone.key)
     problems.extend(found)
     if rulebook is not None:
         for rule in rulebook.rules:
-            problems.extend(_check_rule(rule, templates if loaded else None, accounts))
-        problems.extend(_check_calendars(rulebook, settings))
-    checked = Checked(rulebook=rulebook, templates=templates, problems=tuple(sorted(problems)))
+            problems.extend(_check_rule(rule, loaded, accounts))
+        problems.extend(_check_calendars(rulebook, accounts))
+    checked = Checked(rulebook=rulebook, templates=compiled, problems=tuple(sorted(problems)))
     if examples_at is None or rulebook is None or checked.errors:
         return checked
-    wrong = run_examples(rulebook, Renderer(templates, accounts), accounts, examples_at)
+    wrong = run_examples(rulebook, Renderer(compiled, accounts), accounts, examples_at)
     return replace(
         checked,
         problems=tuple(sorted((*problems, *wrong))),
@@ -127,11 +128,10 @@ def _no_account(place: Place, what: str, name: str, accounts: Accounts) -> Probl
     return Problem(place=place, message=f'{what}: there is no account "{name}"{hint}')
 
 
-def _check_calendars(rulebook: Rulebook, settings: Settings) -> Iterator[Problem]:
-    file = str(settings.file.name if settings.file else "settings")
-    for account in settings.accounts.values():
-        name = account.calendar
+def _check_calendars(rulebook: Rulebook, accounts: Accounts) -> Iterator[Problem]:
+    for known in accounts:
+        name = known.account.calendar
         if name is not None and name not in rulebook.calendars:
             near = did_you_mean(name, list(rulebook.calendars))
-            message = f'accounts.{account.name}.calendar: no rule file has a calendar "{name}"{near}'
-            yield Problem(place=Place(file=file, line=1, column=1), message=message)
+            message = f'accounts.{known.account.name}.calendar: no rule file has a calendar "{name}"{near}'
+            yield Problem(place=Place(file="settings", line=1, column=1), message=message)

@@ -18,8 +18,9 @@ def enqueue(
     `before` and `after` are the facts as the event found them and as the rules left them.
     """
     number = ledger.record(before.event, before.conversation, matched.trace)
-    changed = {scope: memory for scope, memory in after.memories.items() if memory is not before.memories.get(scope)}
-    ledger.remember(before.conversation, changed)
+    if after is not before:
+        changed = {s: memory for s, memory in after.memories.items() if memory is not before.memories.get(s)}
+        ledger.remember(before.conversation, changed)
     for reply in replies:
         known = accounts.get(reply.account)
         delivery = Delivery(

@@ -86,6 +86,8 @@ class Line:
         ledger = Ledger(connection, [event for events in webhooks for event in events], now)
         decisions = [self._decide_one(behaviour, ledger, events) for events in webhooks]
         claimed = _by_event(ledger.write(self._deliverer.claim(now)))
+        if not claimed:
+            return decisions
         return [
             replace(decision, deliveries=tuple(d for number in decision.events for d in claimed.get(number, ())))
             for decision in decisions

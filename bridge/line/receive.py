@@ -8,7 +8,6 @@ from typing import Any
 from aiohttp import web
 
 from bridge.adapter.protocol import Adapter, Answer, Route, Webhook
-from bridge.chance import Chance
 from bridge.clock import Clock
 from bridge.errors import Refused, StoreError
 from bridge.line.accounts import Accounts
@@ -33,7 +32,6 @@ class Receiver:
         mailboxes: Mailboxes,
         store: Store,
         clock: Clock,
-        chance: Chance,
         metrics: Metrics,
         max_body: int,
         max_attachment: int,
@@ -44,7 +42,6 @@ class Receiver:
         self._mailboxes = mailboxes
         self._store = store
         self._clock = clock
-        self._chance = chance
         self._metrics = metrics
         self._max_body = max_body
         self._max_attachment = max_attachment
@@ -99,11 +96,10 @@ class Receiver:
             operation=part.get("operation", ""),
             account=part.get("account"),
             query=_query(request),
-            headers={name.lower(): value for name, value in request.headers.items()},
+            headers=request.headers,
             body=await self._body(request, self._max_attachment if route.uploads else self._max_body),
             remote=self._remote(request),
             received_at=self._clock.now(),
-            id=self._chance.token(),
         )
 
     def _remote(self, request: web.Request) -> str:
@@ -144,6 +140,8 @@ class Receiver:
 
 
 def _query(request: web.Request) -> dict[str, str]:
+    if not request.query_string:
+        return {}
     query = request.rel_url.query
     if len(query) != len(set(query)):
         twice = next(name for name in query if len(query.getall(name)) > 1)

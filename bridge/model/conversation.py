@@ -68,14 +68,18 @@ class Conversation:
         now = max(event.at, self.last_at)
         from_contact = event.sender == "contact"
         wrote = event.kind in ("message", "attachment")
-        return replace(
-            self,
+        # Written out, because `replace` takes several times as long and this is done for every event.
+        return Conversation(
+            account=self.account,
+            id=self.id,
             contact=known(self.contact, event.contact),
             address=event.address or self.address,
             messages=self.messages + (from_contact and event.kind == "message"),
+            opened_at=self.opened_at,
             last_at=now,
             idle=now - self.last_at,
             agent_at=now if wrote and event.sender == "agent" else self.agent_at,
+            assigned=self.assigned,
             ended=event.kind == "ended" or (self.ended and not wrote),
             waiting=event.kind != "ended" and (from_contact if wrote else self.waiting),
         )

@@ -195,7 +195,7 @@ class If:
             value = self.evaluate(variables(facts, groups))
             return None if value else f"if: {shown(self.source)} is {show(value)}"
         except BridgeError as error:
-            return f"if: {shown(self.source)} cannot be told: {shown(str(error), 200)}"
+            return f"if: {shown(self.source)} cannot be told: {shown(str(error), 200)[1:-1]}"
 
     def alternatives(self) -> Sequence[frozenset[Anchor]]:
         return ()

@@ -93,13 +93,13 @@ def field_of(name: str) -> Field:
         if not all(path):
             raise ValueError(f'"{name}" has an empty part between its dots')
         return Field(name=name, type="any", read=_digger(read, path))
-    hint = did_you_mean(name, (*KNOWN, "all", "any", "not", "if")) or _family(name)
+    hint = _family(name) if "." not in name else ""
+    hint = hint or did_you_mean(name, (*KNOWN, "all", "any", "not", "if")) or _family(name.partition(".")[0])
     raise ValueError(f'unknown field "{name}"{hint}')
 
 
-def _family(name: str) -> str:
-    first = name.partition(".")[0]
-    members = [known for known in (*KNOWN, *_EXAMPLES) if known.partition(".")[0] == first]
+def _family(first: str) -> str:
+    members = [known for known in (*KNOWN, *_EXAMPLES) if known.startswith(first + ".")]
     return f": {first} has {', '.join(members)}" if members else ""
 
 

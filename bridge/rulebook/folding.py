@@ -11,6 +11,7 @@ from unicodedata import category, normalize
 _RUN = re.compile(r"\w+")
 _BLANKS = re.compile(r"\s+")
 _PIECE = 1024
+_LONG = 16 * 1024
 
 
 class Folded:
@@ -60,10 +61,13 @@ class Folded:
         return False
 
 
-@lru_cache(maxsize=8)
 def folded(text: str) -> Folded:
-    """The forms of `text`. The few last ones are kept, because many rules look at the same message."""
-    return Folded(text)
+    """The forms of `text`. The last ones are kept, because many rules look at the same message; of long ones only one."""
+    return _recent(text) if len(text) <= _LONG else _recent_long(text)
+
+
+_recent = lru_cache(maxsize=8)(Folded)
+_recent_long = lru_cache(maxsize=1)(Folded)
 
 
 def fold(text: str) -> str:

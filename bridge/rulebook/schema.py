@@ -41,6 +41,12 @@ def _plain(value: object) -> object:
     return value
 
 
+def _quantity(value: object) -> object:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise ValueError(f'must be a number, a duration such as "10m" or a size such as "1 MiB"; not {shown(value)}')
+    return value
+
+
 def _listed(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
@@ -69,6 +75,18 @@ def _duration(value: object) -> object:
     return parse_duration(value)
 
 
+def _dates(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f'must be a text such as "2026-12-24", not {shown(value)}')
+    return parse_dates(value)
+
+
+def _span(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f'must be a text such as "09:00-17:30", not {shown(value)}')
+    return parse_span(value)
+
+
 def _some_time(value: timedelta) -> timedelta:
     if not value:
         raise ValueError("must be longer than nothing")
@@ -95,7 +113,7 @@ Short = Annotated[str, Field(max_length=500), AfterValidator(_text)]
 Name = Annotated[str, AfterValidator(_name)]
 Key = Annotated[str, AfterValidator(_key)]
 Pattern = Annotated[str, AfterValidator(_text), AfterValidator(_pattern)]
-Number = Annotated[str | int | float, BeforeValidator(_plain)]
+Number = Annotated[str | int | float, BeforeValidator(_quantity)]
 OneOrMany = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1, max_length=10_000)]
 Size = Annotated[
     int, BeforeValidator(lambda value: parse_size(value) if isinstance(value, str) else value), Field(ge=0)
@@ -287,8 +305,8 @@ class RuleForm(Form):
         return self
 
 
-Dates = Annotated[tuple[date, ...], BeforeValidator(lambda v: parse_dates(v) if isinstance(v, str) else v)]
-SpanText = Annotated[tuple[int, int], BeforeValidator(lambda v: parse_span(v) if isinstance(v, str) else v)]
+Dates = Annotated[tuple[date, ...], BeforeValidator(_dates)]
+SpanText = Annotated[tuple[int, int], BeforeValidator(_span)]
 
 
 class HolidaysForm(Form):

@@ -77,31 +77,32 @@ def _field(name: str, form: MatcherForm, node: Node, problems: list[Problem]) ->
         problems.append(Problem(place=node.key_place(name), message=message, warning=True))
     parts: list[Part] = []
     for word, wanted in form.model_dump(by_alias=True, exclude_none=True).items():
-        place = node.at(name, word).place
+        if field.type not in _FITS[word]:
+            fitting = ", ".join(known for known, types in _FITS.items() if field.type in types)
+            message = f'"{word}" does not fit "{name}", which is {_SAID[field.type]}: use {fitting}'
+            problems.append(Problem(place=node.at(name).key_place(word), message=message))
+            continue
         try:
             parts.append(_part(field, word, wanted))
         except ValueError as error:
-            problems.append(Problem(place=_item_place(node.at(name, word), field, wanted, place), message=str(error)))
+            problems.append(Problem(place=_item_place(node.at(name, word), field, wanted), message=str(error)))
     return parts
 
 
-def _item_place(node: Node, field: Field, wanted: object, place: Place) -> Place:
-    """The place of the first item of a list that does not fit by itself."""
+def _item_place(node: Node, field: Field, wanted: object) -> Place:
+    """The place of a value, or of the first item of a list that does not fit by itself."""
     if isinstance(wanted, list) and isinstance(node.value, list):
         for number, item in enumerate(wanted):
             try:
                 _identity(field, item)
             except ValueError:
                 return node.at(number).place
-    return place
+    return node.place
 
 
 def _part(field: Field, word: str, wanted: object) -> Part:
-    if field.type not in _FITS[word]:
-        fitting = ", ".join(known for known, types in _FITS.items() if field.type in types)
-        raise ValueError(f'"{word}" does not fit "{field.name}", which is {_SAID[field.type]}: use {fitting}')
-    if word == "exists":
-        return Exists(field, wanted is True)
+    if isinstance(wanted, bool) and word == "exists":
+        return Exists(field, wanted)
     return Test(field, _matcher(field, word, wanted))
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert,
 
 from bridge.clock import to_ms
 from bridge.model.delivery import UNFINISHED, Attempt, Delivery, Failed, Sent, Settled, State
+from bridge.store.prepared import Prepared
 from bridge.store.rows import delivery_from
 from bridge.store.tables import attempts, deliveries
 
@@ -53,7 +54,7 @@ class Held:
     numbers: tuple[int, ...] = ()
 
 
-_SETTLE = (
+_SETTLE = Prepared(
     update(deliveries)
     .where(
         deliveries.c.id == bindparam("number"),
@@ -71,8 +72,8 @@ _SETTLE = (
         finished_at=bindparam("finished"),
     )
 )
-_ATTEMPT = insert(attempts)
-_CLAIM = (
+_ATTEMPT = Prepared(insert(attempts), [column.name for column in attempts.c if column.name != "id"])
+_CLAIM = Prepared(
     update(deliveries)
     .where(deliveries.c.id == bindparam("number"))
     .values(state="claimed", worker=bindparam("who"), lease_until=bindparam("until"), due_at=bindparam("now"))
@@ -99,10 +100,10 @@ _DUE = (
 
 def settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | None]:
     """Record attempts and what became of their deliveries; gives each worker the next of the lane, claimed."""
-    connection.execute(_SETTLE, [_settled_row(item) for item in items])
+    _SETTLE.run(connection, [_settled_row(item) for item in items])
     tried = [_attempt_row(item.attempt) for item in items if item.attempt is not None]
     if tried:
-        connection.execute(_ATTEMPT, tried)
+        _ATTEMPT.run(connection, tried)
     finished = {item.delivery.lane: item for item in items if item.settled.state not in UNFINISHED}
     if not finished:
         return [None] * len(items)
@@ -113,7 +114,7 @@ def settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | Non
     # A head that waits for a time of its own (a retry) keeps it; the others were only waiting for the lane.
     rows = [row for row in rows if row.due_at is None]
     if rows:
-        connection.execute(_CLAIM, [_claim_row(row.id, finished[row.lane]) for row in rows])
+        _CLAIM.run(connection, [_claim_row(row.id, finished[row.lane]) for row in rows])
     freed = {row.lane: delivery_from(row) for row in rows}
     return [freed.pop(item.delivery.lane, None) if finished.get(item.delivery.lane) is item else None for item in items]
 
@@ -161,7 +162,7 @@ def _claim_for(connection: Connection, item: Take) -> list[Delivery]:
     _abandon(connection, abandoned, item)
     rows = connection.execute(_DUE, {"now": to_ms(item.at), "full": item.full, "most": item.most}).all()
     if rows:
-        connection.execute(_CLAIM, [_claim_row(row.id, item) for row in rows])
+        _CLAIM.run(connection, [_claim_row(row.id, item) for row in rows])
     return [delivery_from(row) for row in rows]
 
 

@@ -1,8 +1,7 @@
 """Values to rows and back. The documents in rows are JSON; only this file knows their form."""
 
 from collections.abc import Mapping
-from datetime import timedelta
-from hashlib import blake2b
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -14,9 +13,9 @@ from bridge.model.delivery import Delivery, Reply
 from bridge.model.event import Attachment, Contact, Event
 
 
-def identity(event: Event) -> bytes:
-    """What makes two events the same: the account and the platform's own key, as 16 bytes."""
-    return blake2b(f"{event.account}\0{event.key}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def identity(event: Event) -> str:
+    """What makes two events the same: the account and the platform's own key."""
+    return f"{event.account}/{event.key}"
 
 
 def conversation_key(account: str, conversation: str) -> str:
@@ -35,10 +34,11 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no place in a row")
 
 
-def event_row(number: int, event: Event, received_at: int, trace: object) -> dict[str, object]:
+def event_row(number: int, mark: str, event: Event, received_at: int, trace: object) -> dict[str, object]:
+    """`mark` is the event's identity."""
     return {
         "id": number,
-        "identity": identity(event),
+        "identity": mark,
         "account": event.account,
         "conversation": event.conversation,
         "kind": event.kind,
@@ -60,48 +60,38 @@ def event_from(body: str) -> Event:
     return Event(**fields)
 
 
-def _moment(text: str) -> Any:
-    return from_ms(0).fromisoformat(text)
+_moment = datetime.fromisoformat
 
 
 def conversation_row(conversation: Conversation, memory: Memory) -> dict[str, object]:
     return {
         "key": conversation_key(conversation.account, conversation.id),
         "account": conversation.account,
-        "conversation": conversation.id,
-        "contact": dump(conversation.contact),
-        "address": dump(conversation.address),
-        "messages": conversation.messages,
-        "opened_at": to_ms(conversation.opened_at),
         "last_at": to_ms(conversation.last_at),
-        "agent_at": None if conversation.agent_at is None else to_ms(conversation.agent_at),
-        "assigned": conversation.assigned,
         "ended": int(conversation.ended),
         "waiting": int(conversation.waiting),
-        "memory": dump(memory),
+        "document": dump([conversation, memory]),
     }
 
 
-def conversation_from(row: Row[Any]) -> tuple[Conversation, Memory]:
-    conversation = Conversation(
-        account=row.account,
-        id=row.conversation,
-        contact=Contact(**orjson.loads(row.contact)),
-        address=orjson.loads(row.address),
-        messages=row.messages,
-        opened_at=from_ms(row.opened_at),
-        last_at=from_ms(row.last_at),
-        agent_at=None if row.agent_at is None else from_ms(row.agent_at),
-        assigned=row.assigned,
-        ended=bool(row.ended),
-        waiting=bool(row.waiting),
-    )
-    return conversation, memory_from(row.memory)
+def conversation_from(document: str) -> tuple[Conversation, Memory]:
+    fields, memory = orjson.loads(document)
+    fields["contact"] = Contact(**fields["contact"])
+    fields["opened_at"] = _moment(fields["opened_at"])
+    fields["last_at"] = _moment(fields["last_at"])
+    fields["idle"] = timedelta(seconds=fields["idle"])
+    if fields["agent_at"] is not None:
+        fields["agent_at"] = _moment(fields["agent_at"])
+    return Conversation(**fields), _memory(memory)
 
 
 def memory_from(document: str) -> Memory:
-    fields = orjson.loads(document)
-    return Memory(facts=fields["facts"], fired={rule: tuple(times) for rule, times in fields["fired"].items()})
+    return _memory(orjson.loads(document))
+
+
+def _memory(fields: Mapping[str, Any]) -> Memory:
+    fired = fields["fired"]
+    return Memory(facts=fields["facts"], fired={rule: tuple(times) for rule, times in fired.items()} if fired else {})
 
 
 def delivery_row(delivery: Delivery) -> dict[str, object]:

@@ -3,7 +3,7 @@
 Keys are wide enough to be made without asking another table: "account/conversation".
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
 
 metadata = MetaData()
 
@@ -20,7 +20,7 @@ events = Table(
     "events",
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=False),
-    Column("identity", LargeBinary(24), nullable=False, unique=True),
+    Column("identity", Text, nullable=False, unique=True),
     Column("account", Text, nullable=False),
     Column("conversation", Text, nullable=False),
     Column("kind", Text, nullable=False),
@@ -34,17 +34,11 @@ conversations = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("account", Text, nullable=False),
-    Column("conversation", Text, nullable=False),
-    Column("contact", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("messages", Integer, nullable=False),
-    Column("opened_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
-    Column("agent_at", BigInteger),
-    Column("assigned", Text),
     Column("ended", Integer, nullable=False),
     Column("waiting", Integer, nullable=False),
-    Column("memory", Text, nullable=False),
+    # The conversation and its memory, whole; the columns above are what is searched.
+    Column("document", Text, nullable=False),
     _index("conversations_open", "account", only="ended = 0"),
     sqlite_with_rowid=False,
 )

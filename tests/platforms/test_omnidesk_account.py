@@ -18,6 +18,7 @@ from tests.platforms.omnidesk_calls import TOKEN, an_account
         ({"api_keys": [""]}, "a secret is { env"),
         ({"chat_servers": []}, "at least 1 item"),
         ({"chat_servers": ["chat.example.com"]}, '"chat.example.com" is not a base URL: write for example "https://'),
+        ({"chat_servers": ["https://.."]}, '"https://.." is not a base URL'),
         ({"chat_servers": ["ftp://chat.example.com"]}, "is not a base URL"),
         ({"chat_servers": ["https://u:secret@chat.example.com"]}, "a URL with a user is not a base URL"),
         ({"chat_servers": ["https://chat.example.com/?a=b"]}, "is not a base URL"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.adapter.protocol import Notice, Webhook
+from bridge.adapter.protocol import Notice, Upload, Webhook
 from bridge.errors import Refused
 from bridge.platforms.omnidesk import adapter
 from bridge.platforms.omnidesk.body import read_body
@@ -181,6 +181,13 @@ def test_a_part_may_name_its_content_type() -> None:
     parts = b"".join(PART % (n.encode(), more, v.encode()) for n, v in LEAST.items())
     call = a_webhook(MESSAGE, parts + END, "multipart/form-data; boundary=b0undary")
     assert parse(call).events[0].raw == LEAST
+
+
+def test_a_file_name_may_come_in_the_older_form() -> None:
+    body = PART % (b"file", b"; filename*=utf-8''%D0%A6%D1%96%D0%BD%D0%B0%20%FF.png", b"PNG") + END
+    query = {name: str(value) for name, value in FIELDS["addAttachment"].items()}
+    call = a_webhook("addAttachment", body, "multipart/form-data; boundary=b0undary", query=query)
+    assert parse(call).uploads == (Upload(name="Ціна \ufffd.png", content=b"PNG"),)
 
 
 def test_a_file_is_no_message() -> None:

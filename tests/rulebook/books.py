@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.errors import BridgeError, Place, Problem, RulebookError
 from bridge.model.conversation import Conversation, Memory
-from bridge.model.event import Contact, Event
+from bridge.model.event import Event
 from bridge.model.facts import Facts
 from bridge.model.rule import Rule, Rulebook
 from bridge.rulebook.load import build
@@ -15,7 +15,7 @@ from bridge.rulebook.when import Evaluate
 from tests.values import NOON, an_event
 
 
-class Undefined(BridgeError):
+class UndefinedNameError(BridgeError):
     """What templating raises for a name that is not known."""
 
 
@@ -26,7 +26,7 @@ def expression(source: str, place: Place) -> Evaluate:
 
     def evaluate(names: Mapping[str, Any]) -> object:
         if source == "missing":
-            raise Undefined('"missing" is undefined')
+            raise UndefinedNameError('"missing" is undefined')
         if source.startswith("match."):
             return names["match"].get(source.removeprefix("match."))
         return source == "true"
@@ -106,7 +106,3 @@ def holds(when: Mapping[str, Any], about: Facts) -> bool:
 
 def why_not(when: Mapping[str, Any], about: Facts) -> str | None:
     return rule_when(when).when.why_not(about)
-
-
-def contact(**fields: Any) -> Contact:
-    return Contact(**fields)

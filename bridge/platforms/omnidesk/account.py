@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from bridge.adapter.account import Account
 from bridge.adapter.secret import Secret, SecretOption
 
-_BASE_URL = re.compile(r"(https?)://([a-z0-9.-]+)(?::([0-9]{1,5}))?(/[a-z0-9.:/-]*)?", re.ASCII | re.IGNORECASE)
+_BASE_URL = re.compile(
+    r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::([0-9]{1,5}))?(/[a-z0-9.:/-]*)?", re.ASCII | re.IGNORECASE
+)
 _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*")
 _MESSAGE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}

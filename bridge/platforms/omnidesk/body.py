@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import orjson
 
@@ -30,6 +30,8 @@ LARGEST = 2**20
 MOST_FIELDS = 64
 DEEPEST = 20
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
+# RFC 7578 forbids this form, and older HTTP libraries send it for names that are not ASCII.
+_EXTENDED_NAME = re.compile(r";\s?filename\*=utf-8''([^;\s]*)", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _AS_IT_IS = ("7bit", "8bit", "binary")
 
@@ -162,10 +164,20 @@ def _keep(segment: MultipartSegment, content: bytes, fields: dict[str, object], 
         encoding = segment.header("Content-Transfer-Encoding")
         if encoding is not None and encoding.strip().lower() not in _AS_IT_IS:
             raise Refused(400, f"{shorten(name)[1:-1]}: the Content-Transfer-Encoding {shorten(encoding)} is not taken")
-    if segment.filename is not None:
-        files[name] = Upload(name=segment.filename, content=content)
+    filename = _file_name(segment)
+    if filename is not None:
+        files[name] = Upload(name=filename, content=content)
         return
     try:
         fields[name] = content.decode()
     except UnicodeDecodeError:
         raise Refused(400, f"{shorten(name)[1:-1]}: not UTF-8") from None
+
+
+def _file_name(segment: MultipartSegment) -> str | None:
+    if segment.filename is not None:
+        return str(segment.filename)
+    for _, value in segment.headerlist:
+        if extended := _EXTENDED_NAME.search(value):
+            return unquote(extended[1], errors="replace")
+    return None

@@ -83,7 +83,7 @@ class Number:
             number = int(value.partition(".")[0])
         elif isinstance(value, bool) or not isinstance(value, int | float):
             raise Refused(400, f"{self.name}: {kind_of(value)} is given where a number is expected")
-        elif value != value or abs(value) > _LARGEST or value != int(value):
+        elif abs(value) > _LARGEST or value != int(value):
             raise Refused(400, f"{self.name}: {shorten(str(value))} is not a whole number")
         else:
             number = int(value)

@@ -73,7 +73,7 @@ def verify(webhook: Webhook, account: OmnideskAccount) -> None:
 def parse(webhook: Webhook, account: OmnideskAccount) -> Notice:
     """One call -> its event, if it has one, and its answer.
 
-    Raises Refused: 400 naming the field, 404 for an unknown operation, 405 for a wrong method, 415 for a content type.
+    Raises Refused: 400 naming the field, 404 for an unknown operation, 405 for a wrong method, 413, 415.
     """
     operation = find(webhook.operation, webhook.method)
     if operation.file is None:

@@ -1,0 +1,53 @@
+"""The options of a HelpCrunch account: whose key, and which agent the customer sees."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from bridge.adapter.account import Account, RateOption
+from bridge.adapter.secret import Secret, SecretOption
+from bridge.model.quantity import parse_rate
+
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII)
+_KEY = re.compile(r"[!-~]+")
+
+
+def _base_url(text: str) -> str:
+    base = text.removesuffix("/")
+    if not _BASE_URL.fullmatch(base):
+        raise ValueError(f'"{text[:80]}" is not a base URL: write for example "https://api.helpcrunch.com/v1"')
+    return base
+
+
+def _api_key(key: Secret) -> Secret:
+    text = key.reveal()
+    if text.startswith("<") or text.endswith(">"):
+        raise ValueError("the key is written without the < and > that stand around it in HelpCrunch's documentation")
+    if not _KEY.fullmatch(text):
+        raise ValueError("a key has no blanks, line ends or letters outside ASCII: copy it again")
+    return key
+
+
+def plain_status(status: str) -> str:
+    """The one spelling of a chat's status: HelpCrunch writes "on hold", "onhold" and "on-hold" for the same."""
+    return "".join(letter for letter in status.casefold() if letter.isalnum())
+
+
+class HelpCrunchAccount(Account):
+    """One HelpCrunch organisation, reached by its public API. doc.md describes every option.
+
+    `agent` is required: without one HelpCrunch would post replies in the name of the customer.
+    """
+
+    platform: Literal["helpcrunch"] = "helpcrunch"
+    base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.helpcrunch.com/v1"
+    api_key: Annotated[SecretOption, AfterValidator(_api_key)]
+    signing_keys: list[SecretOption] = Field(default_factory=list)
+    agent: int = Field(ge=1)
+    budget: RateOption = parse_rate("120/min")
+    closed_statuses: list[str] = Field(default_factory=lambda: ["closed", "5"])
+    """Chats in one of these are written to only where the customer has no other."""
+
+    def is_closed(self, status: str) -> bool:
+        return plain_status(status) in map(plain_status, self.closed_statuses)

@@ -1,0 +1,464 @@
+"""The door, against real sockets: what it sends, what it takes, and what it says when there is no answer."""
+
+import asyncio
+import gzip
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from bridge.adapter.http import MOST, USER_AGENT, Door, DoorError, NeverSent, NoAnswer
+from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Steps
+from bridge.clock import SetClock
+from bridge.model.delivery import Failed, Outcome, Sent, Unknown
+from tests.fakes.sockets import Connection, answer, self_signed, serving
+from tests.values import NOON
+
+QUICK = timedelta(seconds=0.25)
+"""For calls that have to run into their time-out; connecting gets half of it."""
+SOON = timedelta(seconds=1)
+PATIENT = timedelta(seconds=20)
+SECRET = "hush-hush"
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    async with Door(SetClock(NOON)) as opened:
+        yield opened
+
+
+def a_call(url: str, *, safe: bool = False) -> HttpCall:
+    """A call with a secret in its query and in a header, neither of which may show in an error."""
+    headers = {"authorization": f"Bearer {SECRET}", "content-type": "application/json"}
+    return HttpCall(method="POST", url=f"{url}/v1/messages?key={SECRET}", headers=headers, body=b'{"a":1}', safe=safe)
+
+
+async def fail(door: Door, call: HttpCall, timeout: timedelta = PATIENT) -> DoorError:
+    with pytest.raises(DoorError) as caught:
+        await door.call(call, timeout=timeout)
+    assert SECRET not in repr(caught.value) + caught.value.detail
+    return caught.value
+
+
+async def polite(connection: Connection) -> None:
+    while True:
+        await connection.request()
+        await connection.say(answer())
+
+
+async def test_a_request_arrives_as_it_was_meant(door: Door) -> None:
+    async with serving(polite) as server:
+        got = await door.call(a_call(server.url), timeout=PATIENT)
+        assert got == HttpAnswer(status=200, headers={"content-length": "2"}, body=b"ok")
+        head, _, body = server.requests[0].partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        assert (first, body) == (f"POST /v1/messages?key={SECRET} HTTP/1.1", b'{"a":1}')
+        assert {line.split(": ")[0].lower(): line.split(": ")[1] for line in lines} == {
+            "authorization": f"Bearer {SECRET}",
+            "content-type": "application/json",
+            "content-length": "7",
+            "accept": "*/*",
+            "user-agent": USER_AGENT,
+            "host": server.url.removeprefix("http://"),
+        }
+        await door.call(HttpCall(method="GET", url=server.url), timeout=PATIENT)
+        assert server.requests[1].startswith(b"GET / HTTP/1.1\r\n")
+        assert server.connections == 1
+
+
+# What certainly was never sent.
+
+
+async def test_a_refused_connection_was_never_sent(door: Door) -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        error = await fail(door, a_call(url))
+    assert isinstance(error, NeverSent)
+    assert error.reason == "network"
+    assert error.detail.startswith(f"{url}: cannot connect: Connection refused")
+
+
+async def test_a_connection_that_nobody_takes_was_never_sent(door: Door) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        error = await fail(door, a_call(f"http://127.0.0.1:{full.getsockname()[1]}"), QUICK)
+        for one in waiting:
+            one.close()
+    assert (type(error), error.reason) == (NeverSent, "timeout")
+
+
+async def test_an_unknown_name_was_never_sent(door: Door) -> None:
+    error = await fail(door, a_call("http://no-such-host.invalid"))
+    assert isinstance(error, NeverSent)
+    assert error.reason in ("network", "timeout")
+
+
+async def speaks_no_tls(connection: Connection) -> None:
+    await connection.say(b"220 mail.example ready\r\n")
+    await connection.gone()
+
+
+async def silent(connection: Connection) -> None:
+    await connection.gone()
+
+
+@pytest.mark.parametrize(("behave", "reason"), [(speaks_no_tls, "network"), (silent, "timeout")])
+async def test_a_failed_handshake_was_never_sent(
+    door: Door, behave: Callable[[Connection], Awaitable[None]], reason: str
+) -> None:
+    async with serving(behave) as server:
+        error = await fail(door, a_call(server.url.replace("http:", "https:")), QUICK)
+    assert (type(error), error.reason) == (NeverSent, reason)
+
+
+async def test_only_a_trusted_certificate_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, trusted = self_signed(tmp_path)
+    async with serving(polite, tls=context) as server:
+        async with Door(SetClock(NOON)) as door:
+            error = await fail(door, a_call(server.url))
+        assert isinstance(error, NeverSent)
+        assert error.detail == f"{server.url}: cannot connect: invalid peer certificate: UnknownIssuer"
+        assert server.requests == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        async with Door(SetClock(NOON)) as door:
+            assert (await door.call(a_call(server.url), timeout=PATIENT)).status == 200
+            other_name = server.url.replace("127.0.0.1", "localhost")
+            assert isinstance(await fail(door, a_call(other_name)), NeverSent)
+
+
+@pytest.mark.parametrize(
+    ("url", "detail"),
+    [
+        ("", "not a URL: relative URL without a base"),
+        ("/v1/messages", "not a URL: relative URL without a base"),
+        ("http://", "not a URL: empty host"),
+        ("http://[::1", "not a URL: invalid IPv6 address"),
+        ("http://127.0.0.1:99999/", "not a URL: invalid port number"),
+        ("http://a b/", "not a URL: invalid international domain name"),
+        ("file:///etc/passwd", "a URL begins with http:// or https://, not with file:"),
+        ("ftp://files.example/", "a URL begins with http:// or https://, not with ftp:"),
+        (f"http://me:{SECRET}@127.0.0.1/", "http://127.0.0.1: a URL with a user name or password is never called"),
+    ],
+)  # fmt: skip
+async def test_a_bad_url_was_never_sent(door: Door, url: str, detail: str) -> None:
+    error = await fail(door, HttpCall(method="POST", url=url))
+    assert (type(error), error.reason, error.detail) == (NeverSent, "invalid", detail)
+
+
+@pytest.mark.parametrize("value", [f"{SECRET}\n", f"{SECRET}\r\nX-Admin: yes", f"{SECRET}\0", f"{SECRET}\ud800"])
+async def test_a_header_that_cannot_be_sent_is_refused_without_its_value(door: Door, value: str) -> None:
+    async with serving(polite) as server:
+        error = await fail(door, HttpCall(method="GET", url=server.url, headers={"apikey": value}))
+    assert (type(error), error.reason, server.connections) == (NeverSent, "invalid", 0)
+    assert "apikey" in error.detail
+
+
+async def test_an_address_that_is_not_allowed_is_not_called() -> None:
+    asked: list[str] = []
+
+    def allow(origin: str) -> bool:
+        asked.append(origin)
+        return "127.0.0.1" not in origin
+
+    async with Door(SetClock(NOON), allow=allow) as door, serving(polite) as server:
+        port = server.url.rpartition(":")[2]
+        for spelling in ("127.0.0.1", "2130706433", "0x7f.1"):
+            error = await fail(door, a_call(f"http://{spelling}:{port}"))
+            assert (type(error), error.reason) == (NeverSent, "refused")
+        assert asked == [server.url] * 3
+        assert server.connections == 0
+
+
+# What may have been received.
+
+
+async def closes(connection: Connection) -> None:
+    await connection.request()
+
+
+async def resets(connection: Connection) -> None:
+    await connection.request()
+    connection.reset()
+
+
+async def hangs(connection: Connection) -> None:
+    await connection.request()
+    await connection.gone()
+
+
+def says(data: bytes, *, then_hangs: bool = False) -> Callable[[Connection], Awaitable[None]]:
+    async def behave(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(data)
+        if then_hangs:
+            await connection.gone()
+
+    return behave
+
+
+HALF = b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\nhalf"
+
+
+@pytest.mark.parametrize(
+    ("behave", "reason", "detail"),
+    [
+        (closes, "network", "no whole answer: connection closed before message completed"),
+        (resets, "network", "no whole answer: Connection reset by peer (os error 104)"),
+        (hangs, "timeout", "no whole answer: operation timed out"),
+        (
+            says(b"HTTP/1.1 200 OK\r\nContent-"),
+            "network",
+            "no whole answer: connection closed before message completed",
+        ),
+        (says(b"SSH-2.0-OpenSSH_9.2\r\n\0\xff" * 9), "network", "no whole answer: invalid HTTP version parsed"),
+        (says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 700_000), "network", "no whole answer: message head is too large"),
+        (
+            says(b"HTTP/1.1 100 Continue\r\n\r\n" * 9, then_hangs=True),
+            "timeout",
+            "no whole answer: operation timed out",
+        ),
+        (says(HALF), "network", "no whole answer: end of file before message length reached"),
+        (says(HALF, then_hangs=True), "timeout", "no whole answer: operation timed out"),
+    ],
+)
+async def test_sent_and_no_whole_answer(
+    door: Door, behave: Callable[[Connection], Awaitable[None]], reason: str, detail: str
+) -> None:
+    async with serving(behave) as server:
+        error = await fail(door, a_call(server.url), QUICK if reason == "timeout" else PATIENT)
+        assert (type(error), error.reason, error.detail) == (NoAnswer, reason, f"{server.url}: {detail}")
+        assert len(server.requests) == 1, "what may have been received is not sent again"
+
+
+async def test_closed_without_reading_is_not_taken_for_never_sent(door: Door) -> None:
+    async def behave(connection: Connection) -> None:
+        await connection.reader.readexactly(1)
+
+    async with serving(behave) as server:
+        assert isinstance(await fail(door, a_call(server.url)), NoAnswer)
+        assert server.connections == 1
+
+
+async def test_a_connection_that_was_closed_while_idle_costs_nothing(door: Door) -> None:
+    async def once(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(answer())
+
+    async with serving(once) as server:
+        for number in range(1, 21):
+            assert (await door.call(a_call(server.url), timeout=PATIENT)).status == 200
+            await server.left.acquire()
+            assert len(server.requests) == number
+
+
+async def test_a_request_read_from_a_used_connection_is_not_sent_again(door: Door) -> None:
+    async def answers_only_the_first(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(answer())
+        await connection.request()
+
+    async with serving(answers_only_the_first) as server:
+        assert (await door.call(a_call(server.url), timeout=PATIENT)).status == 200
+        assert isinstance(await fail(door, a_call(server.url)), NoAnswer)
+        assert (server.connections, len(server.requests)) == (1, 2)
+
+
+# What is taken of an answer.
+
+
+async def endless(connection: Connection) -> None:
+    await connection.request()
+    await connection.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        await connection.say(b"400\r\n" + b"x" * 1024 + b"\r\n")
+
+
+@pytest.mark.parametrize("behave", [endless, says(answer(b"x" * 10_000_000))])
+async def test_an_answer_is_cut(door: Door, behave: Callable[[Connection], Awaitable[None]]) -> None:
+    async with serving(behave) as server:
+        got = await door.call(a_call(server.url), timeout=PATIENT)
+        assert (got.status, got.body) == (200, b"x" * MOST)
+        await server.left.acquire()  # the rest is not read: the connection is given up
+
+
+async def test_a_compressed_answer_is_not_blown_up(door: Door) -> None:
+    bomb = gzip.compress(b"\0" * 20_000_000)
+    async with serving(says(answer(bomb, "Content-Encoding: gzip"))) as server:
+        assert (await door.call(a_call(server.url), timeout=PATIENT)).body == bomb
+
+
+async def test_a_redirect_is_not_followed_and_a_cookie_not_kept(door: Door) -> None:
+    async with serving(polite) as trap:
+
+        async def redirects(connection: Connection) -> None:
+            while True:
+                await connection.request()
+                location, cookie = f"Location: {trap.url}", "Set-Cookie: a=1; Path=/"
+                await connection.say(answer(b"", location, cookie, status="307 Temporary Redirect"))
+
+        async with serving(redirects) as server:
+            for _ in range(2):
+                got = await door.call(a_call(server.url), timeout=PATIENT)
+                assert (got.status, got.headers["location"]) == (307, trap.url)
+            assert b"cookie" not in server.requests[1].lower()
+            assert trap.connections == 0
+
+
+async def test_headers_that_are_not_text_are_left_out(door: Door) -> None:
+    async with serving(says(answer(b"ok", "X-Odd: \xe9", "X-Even: 1"))) as server:
+        got = await door.call(a_call(server.url), timeout=PATIENT)
+        assert got == HttpAnswer(status=200, headers={"content-length": "2", "x-even": "1"}, body=b"ok")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("Fri, 27 Mar 2026 12:01:30 GMT", "90"),
+        ("Fri, 27 Mar 2026 11:00:00 GMT", "0"),
+        ("007", "7"),
+        ("soon", "soon"),
+    ],
+)
+async def test_retry_after_is_given_in_seconds(door: Door, header: str, seconds: str) -> None:
+    async with serving(says(answer(b"", f"Retry-After: {header}", status="429 Slow Down"))) as server:
+        assert (await door.call(a_call(server.url), timeout=PATIENT)).headers["retry-after"] == seconds
+
+
+@pytest.mark.parametrize(("proxies", "through"), [(False, 0), (True, 1)])
+async def test_a_proxy_of_the_environment_is_used_only_on_request(
+    monkeypatch: pytest.MonkeyPatch, proxies: bool, through: int
+) -> None:
+    for name in ("NO_PROXY", "no_proxy", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+    async with serving(polite) as proxy, serving(polite) as server:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        async with Door(SetClock(NOON), proxies=proxies) as door:
+            assert (await door.call(a_call(server.url), timeout=PATIENT)).status == 200
+        assert (proxy.connections, server.connections) == (through, 1 - through)
+
+
+# Nothing is left behind.
+
+
+async def cancelled_calls(count: int) -> int:
+    """How many connections are left of so many calls that were cancelled while they waited for their answers."""
+    async with serving(hangs) as server, Door(SetClock(NOON)) as door:
+        calls = [asyncio.create_task(door.call(a_call(server.url), timeout=SOON)) for _ in range(count)]
+        while len(server.requests) < count:
+            await asyncio.sleep(0)
+        for call in calls:
+            call.cancel()
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(end) for end in ended] == [asyncio.CancelledError] * count
+        async with asyncio.timeout(5):
+            for _ in range(count):
+                await server.left.acquire()
+        return server.connections - count
+
+
+async def test_a_cancelled_call_leaves_no_connection_behind() -> None:
+    assert await cancelled_calls(30) == 0
+
+
+def test_the_same_on_uvloop() -> None:
+    async def all_of_it() -> None:
+        async with Door(SetClock(NOON)) as door:
+            await test_a_request_arrives_as_it_was_meant(door)
+            await test_a_refused_connection_was_never_sent(door)
+            await test_sent_and_no_whole_answer(door, hangs, "timeout", "no whole answer: operation timed out")
+            await test_an_answer_is_cut(door, endless)
+        assert await cancelled_calls(20) == 0
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(all_of_it())
+
+
+# Driving an adapter.
+
+
+async def post(mail: Post) -> HttpAnswer:
+    return HttpAnswer(status=200, body=mail.mailbox.encode())
+
+
+class Adapter:
+    """Yields what it is given, step by step, then says how often it was answered; notes that it was closed."""
+
+    def __init__(self, *given: HttpCall | Post) -> None:
+        self.given = given
+        self.answers: list[HttpAnswer] = []
+        self.closed = False
+
+    def steps(self) -> Steps:
+        try:
+            for step in self.given:
+                self.answers.append((yield step))
+            return Sent(reference=f"{len(self.answers)} answers")
+        finally:
+            self.closed = True
+
+
+async def drive(door: Door, adapter: Adapter, timeout: timedelta = PATIENT) -> tuple[Outcome, HttpAnswer | None]:
+    outcome, answer = await door.drive(adapter.steps(), post, timeout)
+    assert adapter.closed
+    return outcome, answer
+
+
+async def test_steps_are_walked_to_their_outcome(door: Door) -> None:
+    turns: list[None] = []
+
+    async def turn() -> None:
+        turns.append(None)
+
+    async with serving(polite) as server:
+        adapter = Adapter(a_call(server.url), Post(mailbox="m1", body={}), a_call(server.url))
+        outcome, last = await door.drive(adapter.steps(), post, PATIENT, turn)
+    assert outcome == Sent(reference="3 answers")
+    assert [answer.body for answer in adapter.answers] == [b"ok", b"m1", b"ok"]
+    assert last is adapter.answers[-1]
+    assert len(turns) == 2, "only requests count against an account's budget"
+
+
+async def test_an_adapter_may_decide_without_asking(door: Door) -> None:
+    assert await drive(door, Adapter()) == (Sent(reference="0 answers"), None)
+
+
+@pytest.mark.parametrize(
+    ("url", "permanent"), [("http://127.0.0.1:1", False), ("gopher://127.0.0.1", True), ("http://a:b@127.0.0.1", True)]
+)
+@pytest.mark.parametrize("safe", [True, False])
+async def test_never_sent_is_failed(door: Door, url: str, permanent: bool, safe: bool) -> None:
+    outcome, _ = await drive(door, Adapter(a_call(url, safe=safe)))
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.permanent) == ("invalid" if permanent else "network", permanent)
+
+
+@pytest.mark.parametrize(("behave", "reason", "timeout"), [(closes, "network", PATIENT), (hangs, "timeout", QUICK)])
+async def test_no_answer_is_unknown_unless_the_call_is_safe(
+    door: Door, behave: Callable[[Connection], Awaitable[None]], reason: str, timeout: timedelta
+) -> None:
+    async with serving(polite) as fine, serving(behave) as server:
+        for safe, kind in ((False, Unknown), (True, Failed)):
+            outcome, last = await drive(door, Adapter(a_call(fine.url), a_call(server.url, safe=safe)), timeout)
+            assert (type(outcome), last) == (kind, HttpAnswer(status=200, headers={"content-length": "2"}, body=b"ok"))
+            assert not isinstance(outcome, Sent)
+            assert outcome.reason == reason
+            assert not isinstance(outcome, Failed) or not outcome.permanent
+
+
+async def test_what_an_adapter_raises_comes_out(door: Door) -> None:
+    def broken() -> Steps:
+        yield Post(mailbox="m1", body={})
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await door.drive(broken(), post, PATIENT)

@@ -1,0 +1,70 @@
+"""rules/README.md: every rule in it loads, every example comes out, its tables name exactly what exists."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bridge.lab.examples import run_examples
+from bridge.line.accounts import Accounts
+from bridge.line.render import Renderer
+from bridge.model.event import KINDS, SENDERS
+from bridge.platforms.webchat import adapter
+from bridge.platforms.webchat.account import WebchatAccount
+from bridge.rulebook.fields import KNOWN, STATES
+from bridge.rulebook.load import build
+from bridge.rulebook.schema import EVENT_WORDS, ActionForm, ExpectedReply, MatcherForm, RuleForm
+from bridge.templating import Templates
+
+NOON = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
+MANUAL = (Path(__file__).parents[2] / "rules" / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```([a-z ]+)\n(.*?)```", MANUAL, re.DOTALL)
+RULES = [text for language, text in BLOCKS if language == "yaml"]
+ACCOUNTS = Accounts([WebchatAccount(name="site", platform="webchat")], {"webchat": adapter})
+TEMPLATES = Templates(timezone=ZoneInfo("UTC"))
+
+
+def cells(heading: str) -> set[str]:
+    """What stands in backticks in the first column of the table whose heading begins like this."""
+    table = MANUAL.split(f"\n| {heading}", 1)[1].split("\n\n", 1)[0]
+    rows = table.splitlines()[2:]
+    return {word for row in rows for word in re.findall(r"`([^`]+)`", row.split("|")[1])}
+
+
+def keys(form: type[RuleForm | MatcherForm | ActionForm | ExpectedReply]) -> set[str]:
+    return {field.alias or name for name, field in form.model_fields.items()}
+
+
+@pytest.mark.parametrize("text", RULES)
+def test_every_rule_of_the_manual_does_what_it_says(text: str) -> None:
+    rulebook, problems = build({"rules/manual.yaml": text.encode()}, compile_expression=TEMPLATES.expression)
+    assert problems == ()
+    assert rulebook is not None
+    assert rulebook.rules or rulebook.calendars
+    assert list(run_examples(rulebook, Renderer(TEMPLATES, ACCOUNTS), ACCOUNTS, NOON)) == []
+
+
+def test_every_rule_of_the_manual_that_answers_has_an_example() -> None:
+    rulebooks = [build({"a.yaml": text.encode()}, compile_expression=TEMPLATES.expression)[0] for text in RULES]
+    assert [
+        rule.name for rulebook in rulebooks if rulebook for rule in rulebook.rules if rule.do and not rule.examples
+    ] == []
+
+
+def test_the_mistakes_of_the_manual_are_shown_as_it_says() -> None:
+    (wrong,) = [text for language, text in BLOCKS if language == "yaml wrong"]
+    (shown,) = [text for language, text in BLOCKS if language == "text"]
+    _, problems = build({"rules/wrong.yaml": wrong.encode()}, compile_expression=TEMPLATES.expression)
+    assert "".join(f"{problem}\n" for problem in problems) == shown
+
+
+def test_the_tables_name_exactly_what_exists() -> None:
+    assert cells("key |") == keys(RuleForm)
+    assert cells("matcher |") == keys(MatcherForm)
+    assert {name for name in cells("field |") if "<" not in name} == set(KNOWN)
+    assert {word.split(":")[0] for word in cells("event |")} - {"stopped"} == set(EVENT_WORDS)
+    assert {word.split(":")[0] for word in cells("action |")} == keys(ActionForm) - {"scope"}
+    for word in (*KINDS, *SENDERS, *STATES, *keys(ExpectedReply), "scope"):
+        assert f"`{word}" in MANUAL
