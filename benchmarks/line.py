@@ -152,14 +152,14 @@ def _write(folder: Path, port: int, platform: int, rules: int) -> None:
     """Settings and so many rules, of which one may answer."""
     (folder / "rules").mkdir()
     (folder / "templates").mkdir()
-    (folder / "templates" / "price.md.j2").write_text("The price of **{{ match.mark }}** is 9 €, {{ contact.name }}.\n")
+    (folder / "templates" / "price.txt.j2").write_text("The price of {{ match.mark }} is 9 €, {{ contact.name }}.\n")
     lines = ["rules:"]
     for number in range(rules - 1):
         lines += [f"  - name: rule-{number}", "    on: message", "    when:"]
         lines += [f"      text: {{words: [word{number}, ціна{number}]}}", "    do:", "      - reply: {text: hello}"]
     lines += ["  - name: price", "    on: message", "    when:"]
     lines += ['      text: {matches: "(?i)how much is (?P<mark>mark \\\\d+)"}', "    do:"]
-    lines += ["      - reply: {template: price.md.j2}"]
+    lines += ["      - reply: {template: price.txt.j2}"]
     (folder / "rules" / "rules.yaml").write_text("\n".join(lines) + "\n")
     (folder / "bridge.toml").write_text(
         f"""[server]

@@ -1,10 +1,12 @@
 """The composition root: every concrete thing is named here, once, in one straight line, and taken down in reverse."""
 
 import asyncio
+import errno
 import gc
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,17 +26,30 @@ from bridge.line.deliver import LEASE, Deliverer
 from bridge.line.handle import Behaviour, Line
 from bridge.line.housekeeping import Housekeeping
 from bridge.line.normalise import Normaliser
-from bridge.line.receive import Receiver
+from bridge.line.receive import BODY_WITHIN, Receiver, astray
 from bridge.line.render import Renderer
-from bridge.line.stream import Mailboxes
+from bridge.line.stream import HEARTBEAT, Mailboxes
 from bridge.observe import METRICS_CONTENT_TYPE, Metrics, log
 from bridge.platforms.registry import ADAPTERS
 from bridge.settings import Listen, Settings
 from bridge.store import history, outgoing
 from bridge.store.store import Store, healthy, open_store
 
-GRACE = 10.0
-"""Seconds that requests and attempts under way have to finish when the process is asked to stop."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """How long the server waits for others, in seconds.
+
+    `head`: for a request's first lines, counted from the connection or from the answer before; longer than the 60
+    seconds for which proxies commonly keep an idle connection, because who closes first decides who gets the error.
+    `body`: for the rest of a request. `heartbeat`: between two signs of life to the reader of a stream.
+    `grace`: for requests and attempts under way to finish when the process is asked to stop.
+    """
+
+    head: float = 75.0
+    body: float = BODY_WITHIN
+    heartbeat: float = HEARTBEAT
+    grace: float = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,8 +61,28 @@ class Running:
     store: Store
 
 
-def serve(settings: Settings) -> None:
-    """Serve until the process is told to stop. Raises BridgeError when it cannot begin."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """What a person needs to know of a bridge that has begun to serve; its addresses are those of `public_url`.
+
+    `pages` are the addresses for customers' browsers, `webhooks` those to register on the platforms' side, by account.
+    """
+
+    listen: str
+    pages: Mapping[str, str]
+    webhooks: Mapping[str, str]
+    rules: int
+
+
+def note_ready(ready: Ready) -> None:
+    log().info("ready", listen=ready.listen, pages=ready.pages, webhooks=ready.webhooks, rules=ready.rules)
+
+
+def serve(settings: Settings, announce: Callable[[Ready], None] = note_ready) -> None:
+    """Serve until the process is told to stop; `announce` is called once it serves.
+
+    Raises BridgeError when it cannot begin.
+    """
     # Two threads share the work: the event loop, and the writer that decides and commits. With Python's default
     # each would keep the other waiting up to 5 ms for its turn.
     sys.setswitchinterval(0.001)
@@ -57,29 +92,29 @@ def serve(settings: Settings) -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings))
+        runner.run(_serve(settings, announce))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, announce: Callable[[Ready], None]) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with bridge(settings) as running:
-        log().info("ready", listen=running.url, webhooks=_webhooks(settings))
+        announce(_ready(running, settings))
         await stop.wait()
-        log().info("stopping", grace=GRACE)
+        log().info("stopping", grace=Patience().grace)
 
 
 @asynccontextmanager
 async def bridge(
-    settings: Settings, clock: Clock | None = None, chance: Chance | None = None
+    settings: Settings, clock: Clock | None = None, chance: Chance | None = None, patience: Patience | None = None
 ) -> AsyncIterator[Running]:
     """A bridge that serves for as long as the context is open.
 
     Deliberately one straight function: what is built later is taken down earlier, so that requests stop before
     deliveries, deliveries before the store. Raises BridgeError.
     """
-    clock, chance = clock or SystemClock(), chance or SystemChance()
+    clock, chance, patience = clock or SystemClock(), chance or SystemChance(), patience or Patience()
     metrics = Metrics()
     accounts = Accounts(settings.accounts.values(), ADAPTERS)
     folders = settings.rulebook
@@ -91,7 +126,7 @@ async def bridge(
         store = stack.enter_context(open_store(settings.store.url, clock, metrics))
         await store.write(outgoing.take_over, _abandoned(settings, clock, worker))
         door = await stack.enter_async_context(Door(clock))
-        mailboxes = Mailboxes(store)
+        mailboxes = Mailboxes(store, heartbeat=patience.heartbeat)
         deliverer = Deliverer(
             accounts=accounts,
             store=store,
@@ -102,7 +137,7 @@ async def bridge(
             metrics=metrics,
             worker=worker,
         )
-        stack.push_async_callback(deliverer.close, GRACE)
+        stack.push_async_callback(deliverer.close, patience.grace)
         await stack.enter_async_context(_in_background(deliverer.run()))
         files = settings.data_directory / "attachments"
         attachments = Attachments(files, settings.server.public_url, store, clock, chance)
@@ -125,13 +160,15 @@ async def bridge(
             max_body=settings.server.max_body,
             max_attachment=settings.server.max_attachment,
             trusted_proxies=settings.server.trusted_proxies,
+            body_within=patience.body,
         )
         await stack.enter_async_context(_scheduled(Housekeeping(store, files, settings.store.retention, clock)))
         application = web.Application()
         application.add_routes(receiver.routes(ADAPTERS.values()))
         application.add_routes(attachments.routes())
         application.add_routes(_operations(store, metrics, deliverer))
-        url = await stack.enter_async_context(_listening(application, settings, mailboxes))
+        application.router.add_route("*", "/{path:.*}", astray)
+        url = await stack.enter_async_context(_listening(application, settings, mailboxes, patience))
         yield Running(url=url, line=line, store=store)
 
 
@@ -163,23 +200,35 @@ async def _scheduled(housekeeping: Housekeeping) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _listening(application: web.Application, settings: Settings, mailboxes: Mailboxes) -> AsyncIterator[str]:
+async def _listening(
+    application: web.Application, settings: Settings, mailboxes: Mailboxes, patience: Patience
+) -> AsyncIterator[str]:
     async def let_readers_go(_: web.Application) -> None:
         mailboxes.close()
 
     application.on_shutdown.append(let_readers_go)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE)
+    runner = web.AppRunner(
+        application, access_log=None, shutdown_timeout=patience.grace, keepalive_timeout=patience.head
+    )
     await runner.setup()
     try:
         listen = settings.server.listen
         try:
             await web.TCPSite(runner, listen.host, listen.port, backlog=1024).start()
         except OSError as error:
-            raise SettingsError(f"server.listen: cannot listen on {listen}: {error.strerror or error}") from None
+            raise SettingsError(f"server.listen: cannot listen on {listen}: {_why(error)}") from None
         host, port = runner.addresses[0][:2]
         yield f"http://{Listen(host=host, port=port)}"
     finally:
         await runner.cleanup()
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens there; stop it, or choose another port"
+    # A name that is not found has a number of its own, which the system's list of errors does not know.
+    known = errno.errorcode.get(error.errno or 0)
+    return os.strerror(error.errno).lower() if known and error.errno else error.strerror or str(error)
 
 
 def _operations(store: Store, metrics: Metrics, deliverer: Deliverer) -> list[web.RouteDef]:
@@ -205,13 +254,20 @@ def _operations(store: Store, metrics: Metrics, deliverer: Deliverer) -> list[we
     return [web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", expose)]
 
 
-def _webhooks(settings: Settings) -> dict[str, list[str]]:
-    """The addresses to register on the platforms' side, by account."""
+def _ready(running: Running, settings: Settings) -> Ready:
     public = settings.server.public_url
-    return {
-        account.name: [
-            public + route.path.replace("{account}", account.name) for route in adapter.routes if route.method == "POST"
-        ]
-        for account in settings.accounts.values()
-        if (adapter := ADAPTERS[account.platform])
-    }
+    if public == f"http://{settings.server.listen}":
+        # Port 0 lets the system choose, so only the server itself knows where it is.
+        public = running.url
+    pages: dict[str, str] = {}
+    webhooks: dict[str, str] = {}
+    for account in settings.accounts.values():
+        routes = ADAPTERS[account.platform].routes
+        for path in sorted((route.path for route in routes if route.what == "page"), key=len)[:1]:
+            pages[account.name] = public + path
+        for path in sorted({route.path for route in routes if route.method == "POST"}):
+            if account.name not in pages:
+                # What follows the account's part of a path differs from call to call.
+                webhooks[account.name] = public + path.replace("{account}", account.name).partition("{")[0]
+    rules = len(running.line.behaviour.rulebook.rules)
+    return Ready(listen=running.url, pages=pages, webhooks=webhooks, rules=rules)

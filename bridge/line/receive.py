@@ -7,7 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bridge.adapter.protocol import Adapter, Answer, Route, Webhook
+from bridge.adapter.answers import excerpt
+from bridge.adapter.protocol import Adapter, Answer, Route, Webhook, problem
 from bridge.clock import Clock
 from bridge.errors import Refused, StoreError
 from bridge.line.accounts import Accounts
@@ -36,6 +37,7 @@ class Receiver:
         max_body: int,
         max_attachment: int,
         trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
+        body_within: float = BODY_WITHIN,
     ) -> None:
         self._line = line
         self._accounts = accounts
@@ -46,6 +48,7 @@ class Receiver:
         self._max_body = max_body
         self._max_attachment = max_attachment
         self._trusted_proxies = trusted_proxies
+        self._body_within = body_within
 
     def routes(self, adapters: Iterable[Adapter[Any]]) -> list[web.RouteDef]:
         """The web server's routes for the platforms that have an account."""
@@ -128,14 +131,14 @@ class Receiver:
         chunks: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(BODY_WITHIN):
+            async with asyncio.timeout(self._body_within):
                 async for chunk in content.iter_any():
                     size += len(chunk)
                     if size > most:
                         raise Refused(413, f"the body has more than {most} bytes")
                     chunks.append(chunk)
         except TimeoutError:
-            raise Refused(408, f"the body did not come within {BODY_WITHIN:g} seconds") from None
+            raise Refused(408, f"the body did not come within {self._body_within:g} seconds") from None
         return b"".join(chunks)
 
 
@@ -162,6 +165,21 @@ def _refusal(adapter: Adapter[Any], refusal: Refused) -> web.Response:
     if refusal.status in (408, 413):
         # The rest of the body is not wanted.
         response.force_close()
+    return response
+
+
+async def astray(request: web.Request) -> web.Response:
+    """The answer where nothing else is meant. It is the route that is tried last, so the others do not pay for it."""
+    allowed: set[str] = set()
+    for resource in request.app.router.resources():
+        _, methods = await resource.resolve(request)
+        allowed |= methods
+    allowed.discard("*")
+    if not allowed:
+        return _response(problem(404, f"there is nothing at {excerpt(request.path.encode(errors='replace'), 80)}"))
+    listed = ", ".join(sorted(allowed))
+    response = _response(problem(405, f"{request.method[:20]} is not taken here, only {listed}"))
+    response.headers["Allow"] = listed
     return response
 
 

@@ -13,6 +13,7 @@ from bridge.store.look import mail_after
 from bridge.store.store import Store
 
 HEARTBEAT = 15.0
+"""Seconds between two signs of life to a reader; a browser that is gone is noticed by the second."""
 MOST_READERS = 10_000
 MOST_READERS_OF_ONE = 8
 
@@ -20,8 +21,9 @@ MOST_READERS_OF_ONE = 8
 class Mailboxes:
     """Who is reading which mailbox now, so that new mail is sent at once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, heartbeat: float = HEARTBEAT) -> None:
         self._store = store
+        self._heartbeat = heartbeat
         self._readers: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._count = 0
         self._closed = False
@@ -73,7 +75,7 @@ class Mailboxes:
             if mail:
                 continue
             try:
-                async with asyncio.timeout(HEARTBEAT):
+                async with asyncio.timeout(self._heartbeat):
                     await reader.wait()
             except TimeoutError:
                 await response.write(b": still here\n\n")

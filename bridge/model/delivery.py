@@ -22,8 +22,6 @@ OnUnknown = Literal["resend", "hold"]
 
 STATES: tuple[State, ...] = get_args(State)
 REASONS: tuple[Reason, ...] = get_args(Reason)
-UNFINISHED: tuple[State, ...] = ("queued", "claimed")
-"""States that keep the place at the head of a lane: what comes after in the same conversation waits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

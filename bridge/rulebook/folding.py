@@ -62,7 +62,7 @@ class Folded:
 
 
 def folded(text: str) -> Folded:
-    """The forms of `text`. The last ones are kept, because many rules look at the same message; of long ones only one."""
+    """The forms of `text`. The last ones are kept, as many rules look at the same message; of long ones only one."""
     return _recent(text) if len(text) <= _LONG else _recent_long(text)
 
 

@@ -19,11 +19,14 @@ from bridge.rulebook.conditions import All, Anchor, Exists, If, Not, Test
 from bridge.rulebook.conditions import Any as AnyOf
 from bridge.rulebook.fields import Field
 from bridge.rulebook.folding import folded
-from bridge.rulebook.keys import How, found_in
+from bridge.rulebook.keys import GRAMS, How, found_in
 from bridge.rulebook.patterns import quiet
 
 _FILTER_BYTES = 64 * 1024
 """RE2's filter cannot be built beyond some 130 kB of literals; above half of that it is split."""
+
+_FEW = 128
+"""Up to so many pieces are looked for one by one; for more, the text is taken to pieces."""
 
 Where = tuple[str, How]
 
@@ -47,7 +50,11 @@ class Table:
         if value is None:
             return
         rules = self.rules
-        found = found_in(self.how, value)
+        if self.how in GRAMS and len(rules) <= _FEW and isinstance(value, str):
+            text = folded(value).text
+            found: Iterable[Hashable] = [gram for gram in rules if str(gram) in text]
+        else:
+            found = found_in(self.how, value)
         for each in found & rules.keys() if isinstance(found, frozenset) else found:
             if each in rules:
                 into.extend(rules[each])

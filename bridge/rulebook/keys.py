@@ -22,7 +22,7 @@ class Key(NamedTuple):
 Offers = Sequence[frozenset[Key]]
 
 NOTHING: Offers = ()
-_GRAMS: Mapping[How, int] = {"gram1": 1, "gram2": 2, "gram3": 3}
+GRAMS: Mapping[How, int] = {"gram1": 1, "gram2": 2, "gram3": 3}
 EDGE = 12
 """How much of the start or the end of a text an index looks at, in characters."""
 
@@ -46,8 +46,8 @@ def found_in(how: How, value: object) -> Iterable[Hashable]:
     text = folded(value)
     if how == "run":
         return text.runs
-    if how in _GRAMS:
-        return text.grams(_GRAMS[how])
+    if how in GRAMS:
+        return text.grams(GRAMS[how])
     edge = range(1, min(EDGE, len(text.text)) + 1)
     return [text.text[:size] if how == "start" else text.text[-size:] for size in edge]
 

@@ -4,7 +4,7 @@ What a value must be for one certain field (a number, a duration, a word of a li
 depends on the field; everything else about the shape of a file is here. `wording.py` turns failures into sentences.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -69,22 +69,15 @@ def _key(value: str) -> str:
     return value
 
 
-def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError(f'must be a duration such as "24h", not {shown(value)}')
-    return parse_duration(value)
+def _written(parse: Callable[[str], object], example: str) -> BeforeValidator:
+    """A text that `parse` reads; it raises ValueError for one that it cannot."""
 
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            raise ValueError(f'must be written like "{example}", not {shown(value)}')
+        return parse(value)
 
-def _dates(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError(f'must be a text such as "2026-12-24", not {shown(value)}')
-    return parse_dates(value)
-
-
-def _span(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError(f'must be a text such as "09:00-17:30", not {shown(value)}')
-    return parse_span(value)
+    return BeforeValidator(read)
 
 
 def _some_time(value: timedelta) -> timedelta:
@@ -118,7 +111,7 @@ OneOrMany = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1, max
 Size = Annotated[
     int, BeforeValidator(lambda value: parse_size(value) if isinstance(value, str) else value), Field(ge=0)
 ]
-Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_some_time)]
+Duration = Annotated[timedelta, _written(parse_duration, "24h"), AfterValidator(_some_time)]
 
 
 class MatcherForm(Form):
@@ -305,8 +298,8 @@ class RuleForm(Form):
         return self
 
 
-Dates = Annotated[tuple[date, ...], BeforeValidator(_dates)]
-SpanText = Annotated[tuple[int, int], BeforeValidator(_span)]
+Dates = Annotated[tuple[date, ...], _written(parse_dates, "2026-12-24")]
+SpanText = Annotated[tuple[int, int], _written(parse_span, "09:00-17:30")]
 
 
 class HolidaysForm(Form):

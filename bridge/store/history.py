@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, text
 
 from bridge.clock import from_ms
 from bridge.model.delivery import Delivery, State
 from bridge.model.event import Event
 from bridge.store.outgoing import Filter
 from bridge.store.rows import delivery_from, event_from
-from bridge.store.tables import attempts, deliveries, events
+from bridge.store.tables import TROUBLE, UNFINISHED, attempts, deliveries, events
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,11 +85,13 @@ def tell(connection: Connection, number: int) -> Story | None:
 
 def count_states(connection: Connection) -> dict[str, int]:
     """How many deliveries are in each state that a person may have to look at; `sent` would be a long count."""
-    watched: tuple[State, ...] = ("queued", "claimed", "unknown", "dead")
     counts: dict[str, int] = {}
-    for state in watched:
-        counts[state] = connection.scalar(select(func.count()).where(deliveries.c.state == state)) or 0
-    return counts
+    for condition in (UNFINISHED, TROUBLE):
+        rows = connection.execute(
+            select(deliveries.c.state, func.count()).where(text(condition)).group_by(deliveries.c.state)
+        )
+        counts.update({state: count for state, count in rows})  # noqa: C416 - rows, not pairs, to the type checker
+    return {state: counts.get(state, 0) for state in ("queued", "claimed", "unknown", "dead")}
 
 
 def _listed(row: Row[Any]) -> Listed:

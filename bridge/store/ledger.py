@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.clock import to_ms
@@ -28,18 +28,14 @@ from bridge.store.rows import (
     identity,
     memory_from,
 )
-from bridge.store.tables import conversations, deliveries, events, memories
+from bridge.store.tables import UNFINISHED, conversations, deliveries, events, memories
 
 _REPEATS = Prepared(select(events.c.identity, events.c.received_at).where(among(events.c.identity, "identities")))
 _CONVERSATIONS = Prepared(
     select(conversations.c.key, conversations.c.document).where(among(conversations.c.key, "keys"))
 )
 _MEMORIES = Prepared(select(memories.c.key, memories.c.document).where(among(memories.c.key, "keys")))
-_BUSY = Prepared(
-    select(deliveries.c.lane).where(
-        among(deliveries.c.lane, "lanes"), or_(deliveries.c.state == "queued", deliveries.c.state == "claimed")
-    )
-)
+_BUSY = Prepared(select(deliveries.c.lane).where(among(deliveries.c.lane, "lanes"), text(UNFINISHED)))
 _LAST_EVENT = Prepared(select(func.max(events.c.id)))
 _LAST_DELIVERY = Prepared(select(func.max(deliveries.c.id)))
 _NEW_EVENT = Prepared(insert(events), [column.name for column in events.c])

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.clock import from_ms, to_ms
 from bridge.store.rows import dump
-from bridge.store.tables import attachments, conversations, mailbox
+from bridge.store.tables import OPEN, attachments, conversations, mailbox
 
 OPEN_FOR = timedelta(hours=24)
 """A conversation in which nothing happened for this long is no longer counted as open."""
@@ -20,7 +20,7 @@ def count_open(connection: Connection, account: str, now: datetime) -> tuple[int
     row = connection.execute(
         select(func.count(), func.coalesce(func.sum(conversations.c.waiting), 0)).where(
             conversations.c.account == account,
-            conversations.c.ended == 0,
+            text(OPEN),
             conversations.c.last_at > to_ms(now - OPEN_FOR),
         )
     ).one()

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, text, true, update
 
 from bridge.clock import to_ms
-from bridge.model.delivery import UNFINISHED, Attempt, Delivery, Failed, Sent, Settled, State
-from bridge.store.prepared import Prepared
+from bridge.model.delivery import Attempt, Delivery, Failed, Sent, Settled, State
+from bridge.store.prepared import Prepared, among, as_list
 from bridge.store.rows import delivery_from
-from bridge.store.tables import attempts, deliveries
+from bridge.store.tables import CLAIMED, DUE, TROUBLE, UNFINISHED, attempts, deliveries
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +54,7 @@ class Held:
     numbers: tuple[int, ...] = ()
 
 
+_GOES_ON: tuple[State, ...] = ("queued", "claimed")
 _SETTLE = Prepared(
     update(deliveries)
     .where(
@@ -79,23 +80,24 @@ _CLAIM = Prepared(
     .values(state="claimed", worker=bindparam("who"), lease_until=bindparam("until"), due_at=bindparam("now"))
 )
 # The next of each lane: the lowest number that waits, if nothing of the lane is under way.
-_NEXT = (
+_NEXT = Prepared(
     select(func.min(deliveries.c.id))
-    .where(deliveries.c.lane.in_(bindparam("lanes", expanding=True)), deliveries.c.state.in_(UNFINISHED))
+    .where(among(deliveries.c.lane, "lanes"), text(UNFINISHED))
     .group_by(deliveries.c.lane)
 )
 _BY_NUMBER = select(deliveries).where(deliveries.c.id.in_(bindparam("numbers", expanding=True)))
 _DUE = (
     select(deliveries)
     .where(
-        deliveries.c.state == "queued",
-        deliveries.c.due_at.is_not(None),
+        text(DUE),
         deliveries.c.due_at <= bindparam("now"),
         deliveries.c.account.not_in(bindparam("full", expanding=True)),
     )
     .order_by(deliveries.c.due_at)
     .limit(bindparam("most"))
 )
+_NEXT_DUE = select(func.min(deliveries.c.due_at)).where(text(DUE))
+_NEXT_LEASE = select(func.min(deliveries.c.lease_until)).where(text(CLAIMED))
 
 
 def settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | None]:
@@ -104,10 +106,10 @@ def settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | Non
     tried = [_attempt_row(item.attempt) for item in items if item.attempt is not None]
     if tried:
         _ATTEMPT.run(connection, tried)
-    finished = {item.delivery.lane: item for item in items if item.settled.state not in UNFINISHED}
+    finished = {item.delivery.lane: item for item in items if item.settled.state not in _GOES_ON}
     if not finished:
         return [None] * len(items)
-    heads = list(connection.scalars(_NEXT, {"lanes": list(finished)}))
+    heads = [number for (number,) in _NEXT.fetch(connection, lanes=as_list(finished))]
     if not heads:
         return [None] * len(items)
     rows = [row for row in connection.execute(_BY_NUMBER, {"numbers": heads}) if row.state == "queued"]
@@ -129,7 +131,7 @@ def _settled_row(item: Done) -> dict[str, object]:
         "tried": 0 if item.attempt is None else 1,
         "why": settled.reason,
         "what": settled.detail,
-        "finished": None if settled.state in UNFINISHED else to_ms(item.at),
+        "finished": None if settled.state in _GOES_ON else to_ms(item.at),
     }
 
 
@@ -158,7 +160,7 @@ def claim(connection: Connection, items: Sequence[Take]) -> list[list[Delivery]]
 
 
 def _claim_for(connection: Connection, item: Take) -> list[Delivery]:
-    abandoned = and_(deliveries.c.state == "claimed", deliveries.c.lease_until < to_ms(item.at))
+    abandoned = and_(text(CLAIMED), deliveries.c.lease_until < to_ms(item.at))
     _abandon(connection, abandoned, item)
     rows = connection.execute(_DUE, {"now": to_ms(item.at), "full": item.full, "most": item.most}).all()
     if rows:
@@ -168,9 +170,7 @@ def _claim_for(connection: Connection, item: Take) -> list[Delivery]:
 
 def next_due(connection: Connection) -> int | None:
     """When the next delivery is due or the next lease runs out, in ms; None: nothing waits for a time."""
-    due = select(func.min(deliveries.c.due_at)).where(deliveries.c.state == "queued", deliveries.c.due_at.is_not(None))
-    lease = select(func.min(deliveries.c.lease_until)).where(deliveries.c.state == "claimed")
-    times = [time for time in (connection.scalar(due), connection.scalar(lease)) if time is not None]
+    times = [time for time in (connection.scalar(_NEXT_DUE), connection.scalar(_NEXT_LEASE)) if time is not None]
     return min(times) if times else None
 
 
@@ -192,7 +192,7 @@ def release(connection: Connection, items: Sequence[Held]) -> list[int]:
 
 def take_over(connection: Connection, items: Sequence[Take]) -> list[int]:
     """Give back whatever a server that died held. Only for the one server of a file, before it begins."""
-    return [_abandon(connection, deliveries.c.state == "claimed", item) for item in items]
+    return [_abandon(connection, and_(text(CLAIMED)), item) for item in items]
 
 
 def _abandon(connection: Connection, held: ColumnElement[bool], item: Take) -> int:
@@ -245,11 +245,12 @@ def replay(connection: Connection, chosen: Filter, now: datetime, expires_in: Ca
     """Queue dead and unknown deliveries again, with their time to live begun anew; gives their numbers."""
     rows = connection.execute(
         select(deliveries.c.id, deliveries.c.account, deliveries.c.lane)
-        .where(chosen.where(), deliveries.c.state.in_(("dead", "unknown")))
+        .where(chosen.where(), text(TROUBLE))
         .order_by(deliveries.c.id)
     ).all()
-    busy = select(deliveries.c.lane).where(deliveries.c.state.in_(UNFINISHED))
-    taken = set(connection.scalars(busy.where(deliveries.c.lane.in_({row.lane for row in rows})))) if rows else set()
+    lanes = {row.lane for row in rows}
+    busy = select(deliveries.c.lane).where(text(UNFINISHED), deliveries.c.lane.in_(lanes))
+    taken = set(connection.scalars(busy)) if rows else set()
     for row in rows:
         connection.execute(
             update(deliveries)

@@ -13,6 +13,15 @@ def _index(name: str, *columns: str, only: str) -> Index:
     return Index(name, *columns, sqlite_where=text(only), postgresql_where=text(only))
 
 
+# The few rows that a query is after. Index and query must say it in the same words, without parameters: only then does
+# the database see that the one serves the other.
+UNFINISHED = "state IN ('queued', 'claimed')"
+DUE = "state = 'queued' AND due_at IS NOT NULL"
+CLAIMED = "state = 'claimed'"
+TROUBLE = "state IN ('dead', 'unknown')"
+OPEN = "ended = 0"
+
+
 # The numbers are handed out by the store, so that a row's number is known before it is written.
 _Number = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -39,7 +48,7 @@ conversations = Table(
     Column("waiting", Integer, nullable=False),
     # The conversation and its memory, whole; the columns above are what is searched.
     Column("document", Text, nullable=False),
-    _index("conversations_open", "account", only="ended = 0"),
+    _index("conversations_open", "account", only=OPEN),
     sqlite_with_rowid=False,
 )
 
@@ -76,10 +85,10 @@ deliveries = Table(
     Column("expires_at", BigInteger),
     Column("finished_at", BigInteger),
     Index("deliveries_origin", "event", "rule", "action", unique=True),
-    _index("deliveries_due", "due_at", only="state = 'queued' AND due_at IS NOT NULL"),
-    _index("deliveries_leased", "lease_until", only="state = 'claimed'"),
-    _index("deliveries_lane", "lane", "id", only="state IN ('queued', 'claimed')"),
-    _index("deliveries_trouble", "state", "id", only="state IN ('dead', 'unknown')"),
+    _index("deliveries_due", "due_at", only=DUE),
+    _index("deliveries_leased", "lease_until", only=CLAIMED),
+    _index("deliveries_lane", "lane", "id", only=UNFINISHED),
+    _index("deliveries_trouble", "state", "id", only=TROUBLE),
 )
 
 attempts = Table(

@@ -115,6 +115,24 @@ def answer(body: bytes = b"ok", *headers: str, status: str = "200 OK") -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+async def polite(connection: Connection) -> None:
+    """Answers every request with `ok`."""
+    while True:
+        await connection.request()
+        await connection.say(answer())
+
+
+async def closes(connection: Connection) -> None:
+    """Reads a request and closes without an answer."""
+    await connection.request()
+
+
+async def hangs(connection: Connection) -> None:
+    """Reads a request and never answers."""
+    await connection.request()
+    await connection.gone()
+
+
 def self_signed(folder: Path) -> tuple[ssl.SSLContext, Path]:
     """The server's side of the certificate above, and the file that a client has to trust."""
     trusted, both = folder / "trusted.pem", folder / "server.pem"

@@ -98,7 +98,7 @@ def test_days_spans_and_dates() -> None:
     [
         ('hours: {mon-fry: "09:00-17:00"}', '"fry" is no day of the week: one of mon, tue, wed, thu, fri, sat, sun'),
         ("hours: {mon: 9-17}", '"9-17" are no opening hours: write for example "09:00-17:30"'),
-        ("hours: {mon: 900}", '"mon" must be a text such as "09:00-17:30", not 900'),
+        ("hours: {mon: 900}", '"mon" must be written like "09:00-17:30", not 900'),
         ('hours: {mon: "09:00-25:00"}', '"09:00-25:00" is not within a day'),
         ('hours: {mon: "09:60-10:00"}', '"09:60-10:00" is not within a day'),
         ('hours: {mon: "24:00-10:00"}', '"24:00-10:00" is not within a day'),
@@ -109,7 +109,7 @@ def test_days_spans_and_dates() -> None:
         ('hours: {mon: "09:00-10:00"}, closed: [0001-01-01..9999-12-31]', "more than ten years after it"),
         (
             'hours: {mon: "09:00-10:00"}, closed: [20260203]',
-            '"closed" must be a text such as "2026-12-24", not 20260203',
+            '"closed" must be written like "2026-12-24", not 20260203',
         ),
         ('hours: {mon: "09:00-10:00"}, holidays: XX', 'no holidays are known for the country "XX"'),
         ('hours: {mon: "09:00-10:00"}, holidays: {country: DE, region: XX}', '"DE" has no region "XX"; known: BB, BE'),

@@ -168,6 +168,14 @@ def test_of_many_rules_an_event_finds_the_few_that_it_can_match() -> None:
     assert found == ["rule 7", "rule 317", "rule 799", "rule 805", "rule 1109", "rule 1400", "rule 1401"]
 
 
+@pytest.mark.parametrize("count", [1, 100, 1_000])
+def test_pieces_are_found_whether_they_are_few_or_many(count: int) -> None:
+    rulebook = rules_of(*({"when": {"text": {"contains": f"{n:04}x"}}} for n in range(count)))
+    for number in (0, count // 2, count - 1):
+        assert f"rule {number}" in [rule.name for rule in rulebook.index.candidates(facts(text=f"a {number:04}X b"))]
+    assert len(rulebook.index.candidates(facts(text="0000x"))) <= 11
+
+
 @pytest.mark.parametrize("count", [5_000])
 def test_more_patterns_than_one_filter_of_re2_can_hold(count: int) -> None:
     rulebook = rules_of(*({"when": {"text": {"matches": f"Bestellnummer {n:05} ([aä]|ö)+"}}} for n in range(count)))

@@ -192,11 +192,11 @@ def test_all_problems_of_all_files_are_found_at_once() -> None:
         ("{name: x, on: message, stop: true, limit: {times: 0}}", '"times" must be at least 1, not 0'),
         (
             "{name: x, on: message, stop: true, limit: {times: 1, within: 3}}",
-            '"within" must be a duration such as "24h"',
+            '"within" must be written like "24h"',
         ),
         (
             "{name: x, on: message, stop: true, limit: {times: 1, within: 0}}",
-            '"within" must be a duration such as "24h"',
+            '"within" must be written like "24h"',
         ),
         ("{name: x, on: message, stop: true, limit: {times: 1, within: '0'}}", '"within" must be longer than nothing'),
         (

@@ -1,0 +1,156 @@
+"""A whole bridge in the test's own process: real store, real web server, a real chat server to answer to."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from sqlalchemy import Connection, text
+
+from bridge.app import Patience, Running, bridge
+from bridge.chance import SeededChance
+from bridge.clock import SetClock
+from bridge.settings import Settings, load_settings
+from bridge.store import history
+from bridge.store.history import Listed, Story
+from bridge.store.outgoing import Filter
+from tests.fakes.chat_server import ChatServer
+from tests.values import NOON
+
+KEY = "key-of-the-site-account"
+TOKEN = "tok1234567890"
+SESSION = "session-0123456789"
+ECHO = """
+rules:
+  - name: echo
+    on: message
+    do: [{reply: {text: "you said {{ text }}"}}]
+"""
+
+
+def settings_in(directory: Path, files: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of a directory into which these files are written first."""
+    for name, content in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    listen = {"REPLYBRIDGE_SERVER__LISTEN": "127.0.0.1:0", "REPLYBRIDGE_SERVER__PUBLIC_URL": "https://bridge.example"}
+    return load_settings(None, {**listen, **(environ or {})}, working_directory=directory)
+
+
+def site(fake: ChatServer | str, name: str = "site", **options: object) -> str:
+    """The table of an Omnidesk account, whose chat server is `fake`."""
+    url = fake if isinstance(fake, str) else fake.url
+    written = {"platform": "omnidesk", "api_keys": [KEY], "chat_servers": [url], **options}
+    return f"[accounts.{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in written.items())
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(value)
+
+
+async def until(condition: Callable[[], object], clock: SetClock | None = None, tick: float = 0.05) -> None:
+    """Let the loops run until `condition` holds, the clock turned a little at each look; fails after 20 s."""
+    async with asyncio.timeout(20):
+        while not condition():
+            if clock is not None:
+                clock.advance(tick)
+            await asyncio.sleep(0.002)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """A bridge that runs, the hands that turn its clock, and whoever calls it."""
+
+    running: Running
+    clock: SetClock
+    client: aiohttp.ClientSession
+    chat_server: str = "https://chat.example.com"
+    headers: Mapping[str, str] = field(default_factory=lambda: {"apiKey": KEY})
+
+    async def call(self, operation: str, **fields: object) -> tuple[int, Any]:
+        """One call of the Omnidesk chat API; gives status and decoded answer."""
+        url = f"{self.running.url}/api/v2/chat/{operation}"
+        given = {"chatServer": self.chat_server, "chatSessionID": SESSION, **fields}
+        async with self.client.post(url, json=given, headers=self.headers) as answer:
+            return answer.status, await answer.json()
+
+    async def say(self, message: str, **fields: object) -> None:
+        """A customer's message, which must be acknowledged."""
+        given = {"chatAccountToken": TOKEN, "message": message, **fields}
+        status, answer = await self.call("notifyUserNewChatMessage", **given)
+        assert status == 200, answer
+
+    def deliveries(self, *states: Any) -> list[Listed]:
+        """The deliveries, in the order they were made."""
+        chosen = Filter(states=states)
+        return self.running.store.read_now(lambda connection: history.list_deliveries(connection, chosen, 10_000))[::-1]
+
+    def states(self) -> list[str]:
+        return [listed.state for listed in self.deliveries()]
+
+    def story(self, number: int) -> Story:
+        story = self.running.store.read_now(lambda connection: history.tell(connection, number))
+        assert story is not None
+        return story
+
+    def rows(self, statement: str) -> Sequence[Any]:
+        """What a person with a database tool would see."""
+
+        def look(connection: Connection) -> Sequence[Any]:
+            return connection.execute(text(statement)).all()
+
+        return self.running.store.read_now(look)
+
+    def traces(self) -> list[Any]:
+        """What was decided about the rules, an event at a time."""
+        return [json.loads(row.trace) for row in self.rows("SELECT trace FROM events ORDER BY id")]
+
+    async def until(self, condition: Callable[[], object], tick: float = 0.05) -> None:
+        await until(condition, self.clock, tick)
+
+    async def settle(self, tick: float = 0.05) -> list[Listed]:
+        """Turn the clock until no delivery waits any more; gives all of them."""
+        await self.until(lambda: not self.deliveries("queued", "claimed"), tick)
+        return self.deliveries()
+
+
+@asynccontextmanager
+async def a_bridge(
+    directory: Path,
+    settings: str,
+    rules: str = ECHO,
+    *,
+    clock: SetClock | None = None,
+    patience: Patience | None = None,
+    chat_server: str = "https://chat.example.com",
+    files: Mapping[str, str] | None = None,
+) -> AsyncIterator[Site]:
+    """A bridge with these settings and rules (and further files, as "templates/x.md.j2") in `directory`."""
+    clock = clock or SetClock(NOON)
+    written = {"bridge.toml": settings, "rules/rules.yaml": rules, **(files or {})}
+    read = settings_in(directory, written)
+    async with (
+        bridge(read, clock, SeededChance(1), patience or Patience()) as running,
+        aiohttp.ClientSession() as client,
+    ):
+        yield Site(running=running, clock=clock, client=client, chat_server=chat_server)
+
+
+@asynccontextmanager
+async def a_site(
+    directory: Path, rules: str = ECHO, *, more: str = "", files: Mapping[str, str] | None = None, **options: object
+) -> AsyncIterator[tuple[Site, ChatServer]]:
+    """A bridge with the account "site" and its chat server; `more` are further settings, `options` the account's."""
+    async with (
+        ChatServer() as fake,
+        a_bridge(directory, site(fake, **options) + more, rules, chat_server=fake.url, files=files) as running,
+    ):
+        yield running, fake
+        assert fake.refused == []
