@@ -1,11 +1,15 @@
-# The two commands of the README. Each sets up what it needs in .venv on a machine that has only Python and make.
+# The two commands of the README are `make run` and `make test`. Each sets up what it needs in .venv, on a machine that
+# has only Python 3.11 or later (with its venv module) and make.
 PYTHON ?= python3
 BIN := .venv/bin
+# In the environment, so that what builds the package is pinned too, not only what is installed.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: run test lint bench clean
 
 run: .venv/installed
-	$(BIN)/replybridge serve
+	@exec $(BIN)/replybridge serve
 
 test: lint
 	$(BIN)/pytest
@@ -23,10 +27,13 @@ clean:
 	rm -rf .venv
 
 .venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is too old: replybridge needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Installing into .venv; this takes about a minute, once."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet -e .
+	@touch $@
 
 .venv/installed-dev: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	touch $@
+	@$(BIN)/pip install --quiet -e ".[dev]"
+	@touch $@

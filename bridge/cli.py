@@ -1,19 +1,22 @@
-"""The command `replybridge`."""
+"""The command `replybridge`. Exit codes: 0 all is well; 1 the rulebook has errors; 2 it could not be done."""
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge.app import Ready, note_ready
 from bridge.app import serve as serve_bridge
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError, did_you_mean
@@ -39,12 +42,28 @@ app.add_typer(deliveries_app, name="deliveries")
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="The settings file (default: bridge.toml, if there is one).")
 ]
-out = Console()
-err = Console(stderr=True)
+# Into a pipe or a file nothing is cut or wrapped: programs read it there, or a person with a pager.
+out = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+err = Console(stderr=True, highlight=False)
 
 
 def main() -> None:
-    app()
+    app(prog_name="replybridge")
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        out.print(f"replybridge {version('replybridge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Connects chat events to actions: webhooks in, rules and templates, durable replies out."""
 
 
 @app.command()
@@ -53,7 +72,33 @@ def serve(config: Config = None) -> None:
     with _explained():
         settings = _settings(config)
         configure_logging(settings.log.format, settings.log.level)
-        serve_bridge(settings)
+        if not sys.stderr.isatty() or settings.log.format == "json":
+            serve_bridge(settings, note_ready)
+            return
+        serve_bridge(settings, lambda ready: err.print(_greeting(ready, settings), soft_wrap=True))
+
+
+def _greeting(ready: Ready, settings: Settings) -> Text:
+    """For a person at a terminal: where everything is, and what to do next."""
+    rules, templates = _near(settings.rulebook.rules), _near(settings.rulebook.templates)
+    told = [("listens at", ready.listen)]
+    told += [("web chat", address) for address in ready.pages.values()]
+    told += [("webhooks", f"{address}  (account {name})") for name, address in ready.webhooks.items()]
+    told += [
+        ("rules", f"{_count(ready.rules, 'rule')} from {rules}/, templates from {templates}/"),
+        ("settings", _near(settings.file) if settings.file else "the built-in ones, because there is no bridge.toml"),
+        ("changes", "are taken up at the next start; `replybridge check` tells before whether all is sound"),
+    ]
+    text = Text(f"\nreplybridge {version('replybridge')} is ready. Ctrl-C stops it.\n\n", style="bold")
+    for name, value in told:
+        text.append(f"  {name:10}  ", style="not bold dim").append(f"{_shown(value)}\n", style="not bold")
+    return text
+
+
+def _near(path: Path) -> str:
+    """A path as people say it where they stand."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 @app.command()
@@ -89,12 +134,16 @@ def check(
             }
             for problem in checked.problems
         ]
-        sys.stdout.write(orjson.dumps({"problems": found, "rules": rules}).decode() + "\n")
+        _write_json({"problems": found, "rules": rules, "examples": checked.examples})
     else:
         for problem in checked.problems:
-            out.print(Text(str(problem), style="yellow" if problem.warning else "red"), soft_wrap=True)
-        said = f"{rules} rules, {checked.examples} examples: "
-        out.print(said + (f"{errors} errors, {warnings} warnings" if checked.problems else "all sound"))
+            out.print(Text(_shown(str(problem)), style="yellow" if problem.warning else "red"), soft_wrap=True)
+        found_text = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}"
+        tried = f"{_count(rules, 'rule')}, {_count(checked.examples, 'example')}"
+        if errors:
+            out.print(f"{found_text}: this rulebook cannot be used until the errors are mended")
+        else:
+            out.print(f"{tried}: {found_text if warnings else 'all sound'}")
     raise typer.Exit(1 if errors else 0)
 
 
@@ -111,25 +160,27 @@ def list_deliveries(
     account: OfAccount = None,
     reason: WithReason = None,
     since: Since = None,
-    most: Annotated[int, typer.Option("--most", help="At most so many, the newest first.")] = 50,
+    most: Annotated[int, typer.Option("--most", min=1, help="At most so many, the newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """The newest deliveries."""
     with _explained():
-        chosen = _filter((), (state,) if state else (), account, reason, since)
-        with visit_store(_settings(config).store.url) as engine, engine.connect() as connection:
+        chosen, settings = _filter((), (state,) if state else (), account, reason, since), _settings(config)
+        with visit_store(settings.store.url) as engine, engine.connect() as connection:
             found = history.list_deliveries(connection, chosen, most)
     if as_json:
         for listed in found:
-            sys.stdout.write(orjson.dumps(listed).decode() + "\n")
+            _write_json(listed)
         return
-    table = Table("number", "state", "account", "rule", "tries", "made", "reason", "detail")
+    if not found:
+        narrowed = state or account or reason or since
+        out.print(("no deliveries like that" if narrowed else "no deliveries yet") + _hint(account, settings))
+        return
+    table = _table("number", "state", "tries", "account", "rule", "made (UTC)", "why")
     for listed in found:
         d = listed.delivery
-        made = f"{d.created_at:%Y-%m-%d %H:%M:%S}"
-        detail = " ".join((listed.detail or "").split())[:100]
-        cells = (str(d.id), listed.state, d.account, d.rule, str(d.attempts), made, listed.reason or "", detail)
-        table.add_row(*(Text(cell) for cell in cells))
+        why = f"{listed.reason}: {listed.detail or ''}"[:120] if listed.reason else None
+        table.add_row(*_cells(d.id, listed.state, d.attempts, d.account, d.rule, _time(d.created_at), why))
     out.print(table)
 
 
@@ -146,23 +197,33 @@ def show_delivery(number: Number, config: Config = None) -> None:
     rows = {
         "delivery": f"{d.id}, {listed.state}",
         "reason": f"{listed.reason}: {listed.detail}" if listed.reason else None,
-        "due": f"{listed.due_at:%Y-%m-%d %H:%M:%S} UTC" if listed.due_at and listed.state == "queued" else None,
-        "made": f"{d.created_at:%Y-%m-%d %H:%M:%S} UTC by rule {d.rule}, action {d.action}",
+        "due": f"{_time(listed.due_at)} UTC" if listed.due_at and listed.state == "queued" else None,
+        "made": f"{_time(d.created_at)} UTC by rule {d.rule}, action {d.action}",
         "by": f"account {d.account}",
         "to": ", ".join(f"{key} {value}" for key, value in d.to.items()),
-        "text": d.reply.text,
         "event": f"{d.event}: {story.event.kind} in conversation {story.event.conversation}" if story.event else None,
-        "rules": "; ".join(", ".join(f"{k}: {v}" for k, v in step.items()) for step in story.trace) or None,
+        "rules": "; ".join(map(_step, story.trace)) or None,
+        "text": d.reply.text,
+        "attempts": "\n".join(_attempt(count, one) for count, one in enumerate(story.tries, 1)) or "none yet",
     }
     for name, value in rows.items():
         if value:
-            out.print(Text.assemble((f"{name:9}", "bold"), value), soft_wrap=True)
-    table = Table("attempt", "at (UTC)", "took", "outcome", "status", "detail", "answer")
-    for count, one in enumerate(story.tries, 1):
-        outcome = f"{one.outcome} ({one.reason})" if one.reason else one.outcome
-        cells = (str(count), f"{one.at:%H:%M:%S.%f}"[:-3], f"{one.took} ms", outcome, str(one.status or ""))
-        table.add_row(*(Text(cell) for cell in (*cells, one.detail or "", one.answer or "")))
-    out.print(table)
+            out.print(Text.assemble((f"{name:9}", "bold"), _shown(value).replace("\n", "\n" + " " * 9)), soft_wrap=True)
+
+
+def _attempt(count: int, one: history.Try) -> str:
+    """'2: 2026-03-27 12:00:05 UTC, 7 ms, failed (auth): 401: the key is wrong'."""
+    outcome = f"{one.outcome} ({one.reason})" if one.reason else one.outcome
+    said = [one.detail] if one.detail else []
+    if one.status and not (one.answer and one.detail and one.answer in one.detail):
+        said.append(f"the platform answered {one.status} {one.answer or ''}".rstrip())
+    return f"{count}: {_time(one.at)} UTC, {one.took} ms, {outcome}" + "".join(f": {words}" for words in said)
+
+
+def _step(step: Mapping[str, object]) -> str:
+    """One step of the trace: 'price-question fired', 'greeting limited: 1 per conversation, ever'."""
+    said = [key if value is True else f"{key}: {value}" for key, value in step.items() if key != "rule"]
+    return f"{step.get('rule')} {', '.join(said)}"
 
 
 @deliveries_app.command("replay")
@@ -187,7 +248,48 @@ def replay_deliveries(
 
         with visit_store(settings.store.url) as engine, engine.begin() as connection:
             queued = outgoing.replay(connection, chosen, SystemClock().now(), expires_in)
-    out.print(f"queued again: {', '.join(map(str, queued)) or 'none is dead or unknown'}")
+    if queued:
+        out.print(f"queued again: {', '.join(map(str, queued))}")
+    if left := sorted(set(numbers or ()).difference(queued)):
+        out.print(f"left alone, because neither dead nor unknown: {', '.join(map(str, left))}")
+    elif not queued:
+        out.print(f"nothing to replay: no such delivery is dead or unknown{_hint(account, settings)}")
+
+
+def _write_json(value: object) -> None:
+    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+
+
+def _table(*names: str) -> Table:
+    """On a narrow terminal the longer columns are folded."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+    for name in names:
+        table.add_column(name, no_wrap=name in ("number", "state", "tries"), overflow="fold")
+    return table
+
+
+def _cells(*values: object) -> Iterator[Text]:
+    return (Text("" if value is None else _shown(str(value))) for value in values)
+
+
+def _shown(text: str) -> str:
+    """What customers and platforms wrote may not move the cursor, colour the terminal or turn the writing round."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _hint(account: str | None, settings: Settings) -> str:
+    """Nothing was found: perhaps because the account's name is misspelt."""
+    if account is None or account in settings.accounts:
+        return ""
+    return f"; the settings have no account {account}{did_you_mean(account, sorted(settings.accounts))}"
 
 
 def _filter(
@@ -214,5 +316,11 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except BridgeError as error:
-        err.print(Text(str(error), style="red"), soft_wrap=True)
+        err.print(Text(_shown(str(error)), style="red"), soft_wrap=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # The data directory above all: what may not be read or written is told by the system with its path.
+        err.print(Text(_shown(f"{error.filename}: {error.strerror}"), style="red"), soft_wrap=True)
         raise typer.Exit(2) from None

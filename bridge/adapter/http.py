@@ -123,7 +123,7 @@ class Door:
                         break
                     body += chunk
         except PyreqwestError as error:
-            raise _told_apart(error, url.origin_ascii) from None
+            raise told_apart(error, url.origin_ascii) from None
         return HttpAnswer(status=status, headers=self._in_seconds(headers), body=bytes(body))
 
     async def drive(
@@ -135,9 +135,9 @@ class Door:
     ) -> tuple[Outcome, HttpAnswer | None]:
         """Walk an adapter's steps to their outcome; beside it, the last answer seen.
 
-        `post` puts mail into the store; `turn` waits until the account may make one more request. A call that got no
-        answer fails, to be tried again, where making it twice does no harm; otherwise the outcome is Unknown. What the
-        adapter itself raises comes out.
+        `post` puts mail into the store. Who drives has waited for the turn of the first request; `turn` waits until
+        the account may make one more. A call that got no answer fails, to be tried again, where making it twice does
+        no harm; otherwise the outcome is Unknown. What the adapter itself raises comes out.
         """
         answer: HttpAnswer | None = None
         try:
@@ -146,7 +146,8 @@ class Door:
                 if isinstance(step, Post):
                     answer = await post(step)
                 else:
-                    await turn()
+                    if answer is not None:
+                        await turn()
                     answer = await self.call(step, timeout=timeout)
                 step = steps.send(answer)
         except StopIteration as end:
@@ -227,7 +228,7 @@ def _headers(response: Response) -> dict[str, str]:
         return found
 
 
-def _told_apart(error: PyreqwestError, origin: str) -> DoorError:
+def told_apart(error: PyreqwestError, origin: str) -> DoorError:
     """Never sent, or sent and no answer? The classes of errors do not say (0.15 calls a time-out while the answer is
     awaited a ConnectTimeoutError), but the chain of causes does: only a failed connection has `_CONNECTING` in it.
     """

@@ -86,14 +86,23 @@ class Deliverer:
             if taken < TAKE_AT_ONCE:
                 await self._clock.sleep(LOOK_EVERY)
             else:
-                await self._room.wait()
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Until there is room for more of a backlog; not longer than usual, because others may be due."""
+        waits = [asyncio.ensure_future(wait) for wait in (self._room.wait(), self._clock.sleep(LOOK_EVERY))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _look(self) -> int:
         now = self._clock.now()
         if now - self._renewed_at >= RENEW_EVERY:
             self._renewed_at = now
             await self._renew(now)
-        due = await self._store.read(outgoing.next_due)
+        due = await self._store.read(outgoing.next_wake)
         if due is None or due > to_ms(now):
             return 0
         wish = outgoing.Take(worker=self._worker, at=now, lease=LEASE, most=TAKE_AT_ONCE, full=self._full())
@@ -180,8 +189,9 @@ class Deliverer:
         )
         jitter = self._chance.between(0.5, 1)
         settled = settle(delivery, outcome, self._clock.now(), known.account.on_unknown, jitter)
-        if isinstance(outcome, Failed) and outcome.reason == "rate_limited" and settled.due_at is not None:
-            outbox.pause(settled.due_at - self._clock.now())
+        if isinstance(outcome, Failed) and outcome.reason == "rate_limited":
+            asked = timedelta(seconds=outcome.retry_after or 0)
+            outbox.pause(asked if settled.due_at is None else settled.due_at - self._clock.now())
         self._note(delivery, attempt, settled)
         return await self._record(delivery, attempt, settled)
 

@@ -4,7 +4,6 @@ receive -> normalise -> match -> render -> enqueue          |  deliver
 \\________ one web request, one durable transaction ________/    \\__ the worker's loop __/
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -113,8 +112,8 @@ class Line:
         account = known.account.name
         if decision.repeats:
             self._metrics.duplicate(account, decision.repeats)
-        for kind, count in Counter(event.kind for event in events).items():
-            self._metrics.event(account, kind, count)
+        for event in events:
+            self._metrics.event(account, event.kind)
         for rule in decision.rules:
             self._metrics.match(rule)
         self._log.debug(

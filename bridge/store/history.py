@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
+import msgspec
 from sqlalchemy import Connection, Row, func, select, text
 
 from bridge.clock import from_ms
@@ -62,7 +62,7 @@ def tell(connection: Connection, number: int) -> Story | None:
     row = connection.execute(select(deliveries).where(deliveries.c.id == number)).one_or_none()
     if row is None:
         return None
-    tries = connection.execute(select(attempts).where(attempts.c.delivery == number).order_by(attempts.c.id))
+    tries = connection.execute(select(attempts).where(attempts.c.delivery == number).order_by(attempts.c.number))
     event = connection.execute(select(events.c.body, events.c.trace).where(events.c.id == row.event)).one_or_none()
     return Story(
         listed=_listed(row),
@@ -79,7 +79,7 @@ def tell(connection: Connection, number: int) -> Story | None:
             for t in tries
         ),
         event=None if event is None else event_from(event.body),
-        trace=() if event is None else orjson.loads(event.trace),
+        trace=() if event is None else msgspec.json.decode(event.trace),
     )
 
 
@@ -98,7 +98,7 @@ def _listed(row: Row[Any]) -> Listed:
     return Listed(
         delivery=delivery_from(row),
         state=row.state,
-        due_at=None if row.due_at is None else from_ms(row.due_at),
+        due_at=from_ms(row.wake_at) if row.state == "queued" and row.wake_at is not None else None,
         finished_at=None if row.finished_at is None else from_ms(row.finished_at),
         reason=row.reason,
         detail=row.detail,

@@ -159,19 +159,19 @@ class Ledger:
         for entry in self._entries:
             delivery = entry.delivery
             state: State = "dead" if entry.dead else "queued"
-            due_at: int | None = None
+            wake_at: int | None = None
             if not entry.dead and delivery.lane not in busy:
                 busy.add(delivery.lane)
-                due_at = to_ms(self._now)
-                if delivery.account not in claim.full:
-                    state = "claimed"
+                if delivery.account in claim.full:
+                    wake_at = to_ms(self._now)
+                else:
+                    state, wake_at = "claimed", to_ms(claim.until)
                     claimed.append(delivery)
             rows.append(
                 {
                     **delivery_row(delivery),
                     "state": state,
-                    "due_at": due_at,
-                    "lease_until": to_ms(claim.until) if state == "claimed" else None,
+                    "wake_at": wake_at,
                     "worker": claim.worker if state == "claimed" else None,
                     "reason": entry.dead,
                     "detail": entry.detail,

@@ -14,7 +14,7 @@ from bridge.clock import to_ms
 from bridge.model.delivery import Attempt, Delivery, Failed, Sent, Settled, State
 from bridge.store.prepared import Prepared, among, as_list
 from bridge.store.rows import delivery_from
-from bridge.store.tables import CLAIMED, DUE, TROUBLE, UNFINISHED, attempts, deliveries
+from bridge.store.tables import TROUBLE, UNFINISHED, WAKING, attempts, deliveries
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,8 +64,7 @@ _SETTLE = Prepared(
     )
     .values(
         state=bindparam("new_state"),
-        due_at=bindparam("due"),
-        lease_until=None,
+        wake_at=bindparam("due"),
         worker=None,
         attempts=deliveries.c.attempts + bindparam("tried"),
         reason=bindparam("why"),
@@ -73,11 +72,12 @@ _SETTLE = Prepared(
         finished_at=bindparam("finished"),
     )
 )
-_ATTEMPT = Prepared(insert(attempts), [column.name for column in attempts.c if column.name != "id"])
+# Two workers may have tried the same delivery, when the lease of one ran out; what the first recorded stays.
+_ATTEMPT = Prepared(insert(attempts).prefix_with("OR IGNORE", dialect="sqlite"), [column.name for column in attempts.c])
 _CLAIM = Prepared(
     update(deliveries)
     .where(deliveries.c.id == bindparam("number"))
-    .values(state="claimed", worker=bindparam("who"), lease_until=bindparam("until"), due_at=bindparam("now"))
+    .values(state="claimed", worker=bindparam("who"), wake_at=bindparam("until"))
 )
 # The next of each lane: the lowest number that waits, if nothing of the lane is under way.
 _NEXT = Prepared(
@@ -89,21 +89,20 @@ _BY_NUMBER = select(deliveries).where(deliveries.c.id.in_(bindparam("numbers", e
 _DUE = (
     select(deliveries)
     .where(
-        text(DUE),
-        deliveries.c.due_at <= bindparam("now"),
+        text(WAKING),
+        deliveries.c.wake_at <= bindparam("now"),
         deliveries.c.account.not_in(bindparam("full", expanding=True)),
     )
-    .order_by(deliveries.c.due_at)
+    .order_by(deliveries.c.wake_at)
     .limit(bindparam("most"))
 )
-_NEXT_DUE = select(func.min(deliveries.c.due_at)).where(text(DUE))
-_NEXT_LEASE = select(func.min(deliveries.c.lease_until)).where(text(CLAIMED))
+_NEXT_WAKE = select(func.min(deliveries.c.wake_at)).where(text(WAKING))
 
 
 def settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | None]:
     """Record attempts and what became of their deliveries; gives each worker the next of the lane, claimed."""
     _SETTLE.run(connection, [_settled_row(item) for item in items])
-    tried = [_attempt_row(item.attempt) for item in items if item.attempt is not None]
+    tried = [_attempt_row(item.attempt, item.delivery) for item in items if item.attempt is not None]
     if tried:
         _ATTEMPT.run(connection, tried)
     finished = {item.delivery.lane: item for item in items if item.settled.state not in _GOES_ON}
@@ -114,7 +113,7 @@ def settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | Non
         return [None] * len(items)
     rows = [row for row in connection.execute(_BY_NUMBER, {"numbers": heads}) if row.state == "queued"]
     # A head that waits for a time of its own (a retry) keeps it; the others were only waiting for the lane.
-    rows = [row for row in rows if row.due_at is None]
+    rows = [row for row in rows if row.wake_at is None]
     if rows:
         _CLAIM.run(connection, [_claim_row(row.id, finished[row.lane]) for row in rows])
     freed = {row.lane: delivery_from(row) for row in rows}
@@ -135,11 +134,12 @@ def _settled_row(item: Done) -> dict[str, object]:
     }
 
 
-def _attempt_row(attempt: Attempt) -> dict[str, object]:
+def _attempt_row(attempt: Attempt, delivery: Delivery) -> dict[str, object]:
     outcome = attempt.outcome
     name = "sent" if isinstance(outcome, Sent) else "failed" if isinstance(outcome, Failed) else "unknown"
     return {
-        "delivery": attempt.delivery,
+        "delivery": delivery.id,
+        "number": delivery.attempts + 1,
         "at": to_ms(attempt.at),
         "took": round(attempt.took * 1000),
         "outcome": name,
@@ -151,7 +151,7 @@ def _attempt_row(attempt: Attempt) -> dict[str, object]:
 
 
 def _claim_row(number: int, item: Done | Take) -> dict[str, object]:
-    return {"number": number, "who": item.worker, "until": to_ms(item.at + item.lease), "now": to_ms(item.at)}
+    return {"number": number, "who": item.worker, "until": to_ms(item.at + item.lease)}
 
 
 def claim(connection: Connection, items: Sequence[Take]) -> list[list[Delivery]]:
@@ -160,7 +160,7 @@ def claim(connection: Connection, items: Sequence[Take]) -> list[list[Delivery]]
 
 
 def _claim_for(connection: Connection, item: Take) -> list[Delivery]:
-    abandoned = and_(text(CLAIMED), deliveries.c.lease_until < to_ms(item.at))
+    abandoned = and_(text(WAKING), deliveries.c.state == "claimed", deliveries.c.wake_at <= to_ms(item.at))
     _abandon(connection, abandoned, item)
     rows = connection.execute(_DUE, {"now": to_ms(item.at), "full": item.full, "most": item.most}).all()
     if rows:
@@ -168,17 +168,17 @@ def _claim_for(connection: Connection, item: Take) -> list[Delivery]:
     return [delivery_from(row) for row in rows]
 
 
-def next_due(connection: Connection) -> int | None:
+def next_wake(connection: Connection) -> int | None:
     """When the next delivery is due or the next lease runs out, in ms; None: nothing waits for a time."""
-    times = [time for time in (connection.scalar(_NEXT_DUE), connection.scalar(_NEXT_LEASE)) if time is not None]
-    return min(times) if times else None
+    at: int | None = connection.scalar(_NEXT_WAKE)
+    return at
 
 
 def renew(connection: Connection, items: Sequence[Held]) -> list[None]:
     """Keep the claims of a worker that is alive."""
     for item in items:
         held = and_(deliveries.c.id.in_(item.numbers), deliveries.c.worker == item.worker)
-        connection.execute(update(deliveries).where(held).values(lease_until=to_ms(item.at + item.lease)))
+        connection.execute(update(deliveries).where(held).values(wake_at=to_ms(item.at + item.lease)))
     return [None] * len(items)
 
 
@@ -192,29 +192,38 @@ def release(connection: Connection, items: Sequence[Held]) -> list[int]:
 
 def take_over(connection: Connection, items: Sequence[Take]) -> list[int]:
     """Give back whatever a server that died held. Only for the one server of a file, before it begins."""
-    return [_abandon(connection, and_(text(CLAIMED)), item) for item in items]
+    return [_abandon(connection, and_(text(WAKING), deliveries.c.state == "claimed"), item) for item in items]
 
 
 def _abandon(connection: Connection, held: ColumnElement[bool], item: Take) -> int:
     if item.hold:
+        unsure = and_(held, deliveries.c.account.in_(item.hold))
+        lanes = connection.scalars(select(deliveries.c.lane).where(unsure)).all()
         connection.execute(
             update(deliveries)
-            .where(held, deliveries.c.account.in_(item.hold))
+            .where(unsure)
             .values(
                 state="unknown",
                 reason="unknown",
                 detail="the bridge stopped during an attempt; nobody can say whether it was sent",
                 finished_at=to_ms(item.at),
-                due_at=None,
-                lease_until=None,
+                wake_at=None,
                 worker=None,
             )
         )
+        _free(connection, lanes, item.at)
     return _release(connection, held, item.at)
 
 
+def _free(connection: Connection, lanes: Sequence[str], now: datetime) -> None:
+    """Let lanes go on whose head was taken away: their next waited for nothing else."""
+    heads = [number for (number,) in _NEXT.fetch(connection, lanes=as_list(lanes))]
+    behind = and_(deliveries.c.id.in_(heads), deliveries.c.wake_at.is_(None))
+    connection.execute(update(deliveries).where(behind).values(wake_at=to_ms(now)))
+
+
 def _release(connection: Connection, held: ColumnElement[bool], now: datetime) -> int:
-    back = update(deliveries).where(held).values(state="queued", due_at=to_ms(now), worker=None, lease_until=None)
+    back = update(deliveries).where(held).values(state="queued", wake_at=to_ms(now), worker=None)
     return connection.execute(back).rowcount
 
 
@@ -257,7 +266,7 @@ def replay(connection: Connection, chosen: Filter, now: datetime, expires_in: Ca
             .where(deliveries.c.id == row.id)
             .values(
                 state="queued",
-                due_at=None if row.lane in taken else to_ms(now),
+                wake_at=None if row.lane in taken else to_ms(now),
                 expires_at=to_ms(now + expires_in(row.account)),
                 reason=None,
                 detail=None,

@@ -22,7 +22,7 @@ def _old_rows(before: int) -> dict[Table, tuple[Column[Any], ColumnElement[bool]
             deliveries.c.id,
             and_(deliveries.c.created_at < before, finished, deliveries.c.id < _NEWEST_DELIVERY),
         ),
-        attempts: (attempts.c.id, attempts.c.at < before),
+        attempts: (attempts.c.delivery, attempts.c.at < before),
         mailbox: (mailbox.c.id, mailbox.c.at < before),
         conversations: (conversations.c.key, conversations.c.last_at < before),
         memories: (memories.c.key, memories.c.changed_at < before),

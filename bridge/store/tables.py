@@ -16,8 +16,7 @@ def _index(name: str, *columns: str, only: str) -> Index:
 # The few rows that a query is after. Index and query must say it in the same words, without parameters: only then does
 # the database see that the one serves the other.
 UNFINISHED = "state IN ('queued', 'claimed')"
-DUE = "state = 'queued' AND due_at IS NOT NULL"
-CLAIMED = "state = 'claimed'"
+WAKING = "state IN ('queued', 'claimed') AND wake_at IS NOT NULL"
 TROUBLE = "state IN ('dead', 'unknown')"
 OPEN = "ended = 0"
 
@@ -72,9 +71,8 @@ deliveries = Table(
     Column("account", Text, nullable=False),
     Column("lane", Text, nullable=False),
     Column("state", Text, nullable=False),
-    # Null while the delivery waits behind an earlier one of its lane.
-    Column("due_at", BigInteger),
-    Column("lease_until", BigInteger),
+    # Queued: when it is due; claimed: when the worker's lease ends. Null while it waits behind another of its lane.
+    Column("wake_at", BigInteger),
     Column("worker", Text),
     Column("attempts", Integer, nullable=False),
     Column("reason", Text),
@@ -85,8 +83,7 @@ deliveries = Table(
     Column("expires_at", BigInteger),
     Column("finished_at", BigInteger),
     Index("deliveries_origin", "event", "rule", "action", unique=True),
-    _index("deliveries_due", "due_at", only=DUE),
-    _index("deliveries_leased", "lease_until", only=CLAIMED),
+    _index("deliveries_wake", "wake_at", only=WAKING),
     _index("deliveries_lane", "lane", "id", only=UNFINISHED),
     _index("deliveries_trouble", "state", "id", only=TROUBLE),
 )
@@ -94,8 +91,8 @@ deliveries = Table(
 attempts = Table(
     "attempts",
     metadata,
-    Column("id", _Number, primary_key=True, autoincrement=True),
-    Column("delivery", BigInteger, nullable=False, index=True),
+    Column("delivery", _Number, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
     Column("took", Integer, nullable=False),
     Column("outcome", Text, nullable=False),
@@ -103,6 +100,7 @@ attempts = Table(
     Column("detail", Text),
     Column("status", Integer),
     Column("answer", Text),
+    sqlite_with_rowid=False,
 )
 
 mailbox = Table(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.adapter.answers import EXCERPT, LONGEST_WAIT, excerpt, failure, retry_after
 from bridge.adapter.protocol import HttpAnswer
-from bridge.model.delivery import REASONS, Failed
+from bridge.model.delivery import REASONS, Failed, Reason
 from tests.values import NOON
 
 STATUSES = st.integers(-1, 1000)
@@ -45,9 +45,9 @@ def test_each_status_has_its_class(statuses: tuple[int, ...], reason: str, perma
     ("status", "reason"),
     [(429, "rate_limited"), (503, "unavailable"), (408, "timeout"), (409, "invalid"), (413, "invalid"), (403, "auth")],
 )
-def test_who_says_when_to_come_again_is_asked_again(status: int, reason: str) -> None:
+def test_who_says_when_to_come_again_is_asked_again(status: int, reason: Reason) -> None:
     failed = failure(HttpAnswer(status=status, headers={"retry-after": " 7 "}))
-    assert failed == Failed(reason=reason, detail=f"{status}: no explanation", permanent=False, retry_after=7.0)  # type: ignore[arg-type]
+    assert failed == Failed(reason=reason, detail=f"{status}: no explanation", permanent=False, retry_after=7.0)
 
 
 def test_a_redirect_stays_refused_whatever_it_says() -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from pyreqwest.exceptions import Cause, CauseErrorDetails, ConnectError
 
-from bridge.adapter.http import MOST, USER_AGENT, Door, DoorError, NeverSent, NoAnswer
+from bridge.adapter.http import MOST, USER_AGENT, Door, DoorError, NeverSent, NoAnswer, told_apart
 from bridge.adapter.protocol import HttpAnswer, HttpCall
 from bridge.clock import SetClock
+from bridge.errors import BridgeError
 from tests.fakes.sockets import Behaviour, Connection, answer, closes, hangs, polite, self_signed, serving
 from tests.values import NOON
 
@@ -125,6 +127,16 @@ async def test_only_a_trusted_certificate_is_taken(tmp_path: Path, monkeypatch: 
             assert (await door.call(a_call(server.url), timeout=PATIENT)).status == 200
             other_name = server.url.replace("127.0.0.1", "localhost")
             assert isinstance(await fail(door, a_call(other_name)), NeverSent)
+
+
+async def test_a_system_without_authorities_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    with pytest.raises(BridgeError, match=r"No CA certificates .* install the system's ca-certificates"):
+        async with Door(SetClock(NOON)):
+            pass
 
 
 @pytest.mark.parametrize(
@@ -253,6 +265,22 @@ async def test_a_request_read_from_a_used_connection_is_not_sent_again(door: Doo
         assert (await door.call(a_call(server.url), timeout=PATIENT)).status == 200
         assert isinstance(await fail(door, a_call(server.url)), NoAnswer)
         assert (server.connections, len(server.requests)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("causes", "kind", "detail"),
+    [
+        (None, NoAnswer, "ConnectError"),
+        ([f"error for url (http://h/?key={SECRET})"], NoAnswer, "ConnectError"),
+        (["client error (Connect)", f"no way for url (http://h/?key={SECRET})"], NeverSent, "client error (Connect)"),
+        (["client error (SendRequest)", "a new\ncause"], NoAnswer, "a new cause"),
+    ],
+)
+def test_errors_not_seen_yet_are_taken_with_care(causes: list[str] | None, kind: type[DoorError], detail: str) -> None:
+    details = CauseErrorDetails(causes=None if causes is None else [Cause(message=cause) for cause in causes])
+    error = told_apart(ConnectError(f"key={SECRET}", details), "http://h")
+    assert (type(error), error.reason) == (kind, "network")
+    assert error.detail.endswith(f": {detail}")
 
 
 # What is taken of an answer.

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
+from bridge.app import Patience
 from bridge.clock import SetClock
 from tests.fakes.chat_server import ChatServer
 from tests.running import ECHO, KEY, SESSION, TOKEN, Site, a_bridge, a_site, site
@@ -31,7 +32,8 @@ async def test_what_was_acknowledged_is_there_after_the_process_is_gone(tmp_path
     """The store is read by a connection of its own, as a process that starts after a crash would."""
     async with ChatServer() as fake:
         fake.answers.extend(["hang"] * 4)
-        async with a_bridge(tmp_path, site(fake), chat_server=fake.url) as bridge:
+        impatient = Patience(grace=0.1)
+        async with a_bridge(tmp_path, site(fake), chat_server=fake.url, patience=impatient) as bridge:
             await bridge.say("kept")
             rows = bridge.rows("SELECT e.body, d.reply, d.state FROM events e JOIN deliveries d ON d.event = e.id")
             await fake.wait_for(1)

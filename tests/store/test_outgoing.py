@@ -153,7 +153,7 @@ async def test_a_delivery_is_told_with_its_attempts(store: Store, clock: SetCloc
 
 
 async def test_nobody_looks_for_work_where_none_is_due(store: Store, clock: SetClock) -> None:
-    assert await store.read(outgoing.next_due) is None
+    assert await store.read(outgoing.next_wake) is None
     [first] = await enqueue(store, clock, "a")
     await store.write(outgoing.settle, done(first, clock))
-    assert await store.read(outgoing.next_due) is None
+    assert await store.read(outgoing.next_wake) is None

@@ -22,8 +22,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "attempts",
-        sa.Column("id", _number, autoincrement=True, nullable=False),
-        sa.Column("delivery", sa.BigInteger(), nullable=False),
+        sa.Column("delivery", _number, autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("took", sa.Integer(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
@@ -31,9 +31,9 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("answer", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("delivery", "number"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_attempts_delivery", "attempts", ["delivery"])
     op.create_table(
         "conversations",
         sa.Column("key", sa.Text(), nullable=False),
@@ -61,8 +61,7 @@ def upgrade() -> None:
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("lane", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("due_at", sa.BigInteger(), nullable=True),
-        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("wake_at", sa.BigInteger(), nullable=True),
         sa.Column("worker", sa.Text(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
@@ -75,25 +74,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
-        "deliveries_due",
-        "deliveries",
-        ["due_at"],
-        sqlite_where=sa.text("state = 'queued' AND due_at IS NOT NULL"),
-        postgresql_where=sa.text("state = 'queued' AND due_at IS NOT NULL"),
-    )
-    op.create_index(
         "deliveries_lane",
         "deliveries",
         ["lane", "id"],
         sqlite_where=sa.text("state IN ('queued', 'claimed')"),
         postgresql_where=sa.text("state IN ('queued', 'claimed')"),
-    )
-    op.create_index(
-        "deliveries_leased",
-        "deliveries",
-        ["lease_until"],
-        sqlite_where=sa.text("state = 'claimed'"),
-        postgresql_where=sa.text("state = 'claimed'"),
     )
     op.create_index("deliveries_origin", "deliveries", ["event", "rule", "action"], unique=True)
     op.create_index(
@@ -102,6 +87,13 @@ def upgrade() -> None:
         ["state", "id"],
         sqlite_where=sa.text("state IN ('dead', 'unknown')"),
         postgresql_where=sa.text("state IN ('dead', 'unknown')"),
+    )
+    op.create_index(
+        "deliveries_wake",
+        "deliveries",
+        ["wake_at"],
+        sqlite_where=sa.text("state IN ('queued', 'claimed') AND wake_at IS NOT NULL"),
+        postgresql_where=sa.text("state IN ('queued', 'claimed') AND wake_at IS NOT NULL"),
     )
     op.create_table(
         "events",
