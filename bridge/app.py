@@ -42,12 +42,14 @@ class Patience:
 
     `head`: for a request's first lines, counted from the connection or from the answer before; longer than the 60
     seconds for which proxies commonly keep an idle connection, because who closes first decides who gets the error.
-    `body`: for the rest of a request. `heartbeat`: between two signs of life to the reader of a stream.
+    `body`: for the rest of a request. `linger`: for a sender that has its answer already to stop sending; without it
+    the answer could be lost on its way. `heartbeat`: between two signs of life to the reader of a stream.
     `grace`: for requests and attempts under way to finish when the process is asked to stop.
     """
 
     head: float = 75.0
     body: float = BODY_WITHIN
+    linger: float = 10.0
     heartbeat: float = HEARTBEAT
     grace: float = 10.0
 
@@ -167,7 +169,7 @@ async def bridge(
         application.add_routes(receiver.routes(ADAPTERS.values()))
         application.add_routes(attachments.routes())
         application.add_routes(_operations(store, metrics, deliverer))
-        application.router.add_route("*", "/{path:.*}", astray)
+        application.router.add_route("*", "/{path:(?s:.*)}", astray)
         url = await stack.enter_async_context(_listening(application, settings, mailboxes, patience))
         yield Running(url=url, line=line, store=store)
 
@@ -208,7 +210,11 @@ async def _listening(
 
     application.on_shutdown.append(let_readers_go)
     runner = web.AppRunner(
-        application, access_log=None, shutdown_timeout=patience.grace, keepalive_timeout=patience.head
+        application,
+        access_log=None,
+        shutdown_timeout=patience.grace,
+        keepalive_timeout=patience.head,
+        lingering_time=patience.linger,
     )
     await runner.setup()
     try:

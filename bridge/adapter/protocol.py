@@ -131,8 +131,11 @@ class Route:
 
 
 def problem(status: int, message: str) -> Answer:
-    """A refusal as RFC 9457 problem details, for platforms with no error shape of their own."""
-    body = orjson.dumps({"title": message, "status": status})
+    """A refusal as RFC 9457 problem details, for platforms with no error shape of their own.
+
+    The message may quote the sender, whose headers reach us with lone surrogates where they are not UTF-8.
+    """
+    body = orjson.dumps({"title": message.encode(errors="replace").decode(), "status": status})
     return Answer(status=status, body=body, content_type="application/problem+json")
 
 

@@ -139,7 +139,15 @@ class Receiver:
                     chunks.append(chunk)
         except TimeoutError:
             raise Refused(408, f"the body did not come within {self._body_within:g} seconds") from None
+        except web.RequestPayloadError as error:
+            raise Refused(400, f"the body cannot be read: {_why(error)}") from None
         return b"".join(chunks)
+
+
+def _why(error: web.RequestPayloadError) -> str:
+    """What is wrong with the coding of a body, in the web server's words."""
+    cause = error.__cause__ or error
+    return excerpt(str(getattr(cause, "message", "") or cause).encode(errors="replace"), 200)
 
 
 def _query(request: web.Request) -> dict[str, str]:

@@ -1,11 +1,5 @@
 """The web chat in a real browser against the real command: killed and started again while a visitor writes."""
 
-import os
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.end_to_end.server import Server
 from tests.fakes.chromium import chromium
 
 ROOT = Path(__file__).parents[2]
@@ -37,58 +32,7 @@ PATIENCE = 20_000
 """Milliseconds for anything to appear; the page itself waits up to 15 s between two tries."""
 
 
-class Server:
-    """`replybridge serve` in a directory of its own, on a port that stays the same."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        (directory / "rules").mkdir(parents=True)
-        (directory / "templates").mkdir()
-        (directory / "rules/echo.yaml").write_text(RULES)
-        for name, template in TEMPLATES.items():
-            (directory / "templates" / name).write_text(template)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._listen = f"127.0.0.1:{free.getsockname()[1]}"
-        self.url = f"http://{self._listen}/"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("REPLYBRIDGE_")}
-        with (self._directory / "serve.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "bridge", "serve"],
-                cwd=self._directory,
-                env={**inherited, "PYTHONPATH": str(ROOT), "REPLYBRIDGE_SERVER__LISTEN": self._listen},
-                stdout=log,
-                stderr=log,
-            )
-        for _ in range(300):
-            if self._is_ready():
-                return
-            try:
-                self._process.wait(0.1)
-            except subprocess.TimeoutExpired:
-                continue
-            break
-        self.kill()
-        pytest.fail(f"the server did not become ready:\n{(self._directory / 'serve.log').read_text()[-3000:]}")
-
-    def kill(self) -> None:
-        """SIGKILL: nothing in the server gets a chance to tidy up."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def _is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except urllib.error.HTTPError as error:
-            error.close()
-            return False
-        except OSError:
-            return False
+FILES = {"rules/echo.yaml": RULES, **{f"templates/{name}": text for name, text in TEMPLATES.items()}}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("chat") / "site")
+    running = Server(tmp_path_factory.mktemp("chat"), FILES)
     running.start()
     yield running
     running.kill()
@@ -108,7 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
 @pytest.fixture
 def mortal(tmp_path: Path, browser: Browser) -> Iterator[Server]:
     """A server of one test, which may kill it."""
-    running = Server(tmp_path / "site")
+    running = Server(tmp_path, FILES)
     running.start()
     yield running
     running.kill()

@@ -10,18 +10,22 @@ from bridge.line.accounts import Accounts
 from bridge.line.render import Renderer
 from bridge.model.facts import Facts
 from bridge.model.rule import Match
+from bridge.platforms.omnidesk import adapter as omnidesk
 from bridge.templating import Templates
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.helpcrunch import KEY as HELPCRUNCH_KEY
 from tests.fakes.helpcrunch import HelpCrunch
+from tests.platforms.omnidesk_calls import an_account
 from tests.rulebook.books import facts, rules_of
 from tests.running import SESSION, a_bridge, a_site, site
+
+SITE = an_account()
 
 MEMORY = """
 rules:
   - name: ask
     on: message
-    when: {text: {matches: 'I am (?P<who>\\w+)'}}
+    when: {text: {matches: 'I am (?P<who>\\pL+)'}}
     do:
       - remember: {who: "{{ match.who }}", visits: 3, vip: true}
       - reply: {text: "{{ memory.who }}, {{ memory.visits + 1 }}, {{ memory.vip }}, {{ match.who }}"}
@@ -40,9 +44,9 @@ rules:
 
 async def test_what_is_remembered_is_seen_by_later_actions_and_later_events(tmp_path: Path) -> None:
     async with a_site(tmp_path, MEMORY) as (bridge, fake):
-        await bridge.say("who am I?")
+        await bridge.say("who am I?", messageNumber=1)
         await bridge.say("I am Zoë")
-        await bridge.say("who am I?")
+        await bridge.say("who am I?", messageNumber=2)
         await bridge.say("who am I?", chatSessionID="another-conversation")
         await bridge.settle()
         assert [one["message"] for one in fake.received] == [
@@ -233,13 +237,13 @@ async def test_a_reply_goes_by_another_account_to_whom_the_rule_or_the_identity_
 
 
 def test_a_via_that_names_no_account_is_a_dead_delivery_that_says_what_to_do() -> None:
-    """`check` refuses such a rule; an account may still be taken out of the settings under a rulebook that was sound."""
+    """`check` refuses such a rule; here nobody has checked."""
     book = rules_of({"do": [{"reply": {"text": "hello", "via": "shop"}}]})
     renderer = Renderer(Templates(), Accounts([], {}))
     [dead], _ = renderer.render(Match(rule=book.rules[0]), facts())
     assert dead.fault == (
         "invalid",
-        'rules/a.yaml:1:92: "via: shop" names no account; add [accounts.shop] to the settings',
+        'rules/a.yaml:1:89: "via: shop" names no account; add [accounts.shop] to the settings',
     )
     assert (dead.account, dead.lane) == ("site", f"site/{facts().event.conversation}")
 
@@ -258,7 +262,7 @@ async def test_markdown_goes_out_as_each_platform_reads_it(tmp_path: Path) -> No
 
 def test_a_template_with_nothing_to_say_sends_nothing() -> None:
     book = rules_of({"do": [{"reply": {"text": "{% if text == 'secret' %}psst{% endif %}"}}]})
-    renderer = Renderer(Templates(), Accounts([], {}))
+    renderer = Renderer(Templates(), Accounts([SITE], {"omnidesk": omnidesk}))
     assert renderer.render(Match(rule=book.rules[0]), facts(text="open"))[0] == []
     assert len(renderer.render(Match(rule=book.rules[0]), facts(text="secret"))[0]) == 1
 
@@ -266,7 +270,7 @@ def test_a_template_with_nothing_to_say_sends_nothing() -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(text=st.text(max_size=200), name=st.text(max_size=50))
 def test_what_a_customer_writes_is_never_rendered(text: str, name: str) -> None:
-    renderer = Renderer(Templates(), Accounts([], {}))
+    renderer = Renderer(Templates(), Accounts([SITE], {"omnidesk": omnidesk}))
     book = rules_of({"do": [{"remember": {"said": "{{ text }}"}}, {"reply": {"text": "<{{ memory.said }}>"}}]})
     about = facts(text=f"{{{{ 7 * 7 }}}}{text}{{% for %}}{name}")
     replies, after = renderer.render(Match(rule=book.rules[0]), about)
@@ -277,7 +281,7 @@ def test_what_a_customer_writes_is_never_rendered(text: str, name: str) -> None:
 
 @pytest.mark.parametrize("source", ["{{ 1 / 0 }}", "{{ nothing }}", "{{ text.nothing.at_all }}", "{{ 'a' * 10**9 }}"])
 def test_no_failure_of_a_template_leaves_the_renderer(source: str) -> None:
-    renderer = Renderer(Templates(), Accounts([], {}))
+    renderer = Renderer(Templates(), Accounts([SITE], {"omnidesk": omnidesk}))
     book = rules_of({"do": [{"reply": {"text": source}}]})
     about: Facts = facts()
     [dead], after = renderer.render(Match(rule=book.rules[0]), about)
