@@ -7,14 +7,14 @@ Outbound: `send` is a generator that yields each call it wants made, is sent the
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import orjson
 
-from bridge.adapter.account import Account
+from bridge.adapter.account import Account, Options
 from bridge.errors import Refused
 from bridge.model.delivery import Delivery, Outcome
-from bridge.model.event import Event
+from bridge.model.event import Address, Event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +130,19 @@ class Route:
     """Whether the body may be as large as an attachment (setting `server.max_attachment`)."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Operation(Generic[A]):
+    """Something a platform can do beside sending a reply: assign, tag, close, rename a room.
+
+    `arguments` is the pydantic model of what may be given; `steps` makes the calls for valid arguments, for the
+    recipient in the words of the platform's `to:` keys; `about` is one sentence for `doc.md` and for errors.
+    """
+
+    arguments: type[Options]
+    steps: Callable[[Any, Address, A], Steps]
+    about: str
+
+
 def problem(status: int, message: str) -> Answer:
     """A refusal as RFC 9457 problem details, for platforms with no error shape of their own.
 
@@ -157,6 +170,7 @@ class Adapter(Generic[A]):
     `parse` raises Refused(400) naming the field; it is given the account whose request this is.
     `send` makes one delivery. `refuse` words a refusal in the platform's own shape.
     `mailbox` names the mailbox a stream request may read, or raises Refused.
+    `operations` are by name, without the platform's: "assign", not "helpcrunch.assign".
     """
 
     name: str
@@ -169,3 +183,4 @@ class Adapter(Generic[A]):
     send: Callable[[Delivery, A], Steps]
     refuse: Callable[[int, str], Answer] = problem
     mailbox: Callable[[Webhook, A], str] = no_mailbox
+    operations: Mapping[str, Operation[A]] = field(default_factory=dict)
