@@ -302,6 +302,8 @@ def _filter(
         begin = SystemClock().now() - parse_duration(since) if since else None
     except ValueError as error:
         raise BridgeError(f"--since: {error}") from None
+    except OverflowError:
+        raise BridgeError(f'--since: "{since}" reaches back to before the calendar begins') from None
     wanted = tuple(state for state in STATES if state in states)
     return outgoing.Filter(numbers=numbers, states=wanted, account=account, reason=reason, since=begin)
 

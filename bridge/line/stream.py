@@ -18,27 +18,41 @@ MOST_READERS = 10_000
 MOST_READERS_OF_ONE = 8
 
 
+class _Reader:
+    """A browser that reads a mailbox; `wake` says that there is something to do."""
+
+    def __init__(self, request: web.Request) -> None:
+        self.wake = asyncio.Event()
+        self._request = request
+
+    @property
+    def gone(self) -> bool:
+        """Whether the browser has closed the connection."""
+        transport = self._request.transport
+        return transport is None or transport.is_closing()
+
+
 class Mailboxes:
     """Who is reading which mailbox now, so that new mail is sent at once."""
 
     def __init__(self, store: Store, *, heartbeat: float = HEARTBEAT) -> None:
         self._store = store
         self._heartbeat = heartbeat
-        self._readers: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._readers: dict[str, set[_Reader]] = defaultdict(set)
         self._count = 0
         self._closed = False
 
     def notify(self, name: str) -> None:
         """New mail is in this mailbox, and committed."""
         for reader in self._readers.get(name, ()):
-            reader.set()
+            reader.wake.set()
 
     def close(self) -> None:
         """Let every reader go; browsers come back by themselves."""
         self._closed = True
         for readers in self._readers.values():
             for reader in readers:
-                reader.set()
+                reader.wake.set()
 
     async def stream(self, request: web.Request, webhook: Webhook, known: Known) -> web.StreamResponse:
         """Send what came after the number in `Last-Event-ID`, then all that comes. Raises Refused."""
@@ -46,10 +60,11 @@ class Mailboxes:
         last = webhook.headers.get("last-event-id", "0")
         if not last.isascii() or not last.isdigit() or len(last) > 18:
             raise Refused(400, f"Last-Event-ID: {last[:40]!r} is not a number")
-        if self._count >= MOST_READERS or len(self._readers[name]) >= MOST_READERS_OF_ONE:
+        alive = sum(not reader.gone for reader in self._readers.get(name, ()))
+        if self._count >= MOST_READERS or alive >= MOST_READERS_OF_ONE:
             raise Refused(429, "too many readers; try again in a moment", retry_after=5)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        reader = asyncio.Event()
+        reader = _Reader(request)
         self._readers[name].add(reader)
         self._count += 1
         try:
@@ -65,9 +80,9 @@ class Mailboxes:
                 del self._readers[name]
         return response
 
-    async def _send(self, response: web.StreamResponse, reader: asyncio.Event, name: str, last: int) -> None:
+    async def _send(self, response: web.StreamResponse, reader: _Reader, name: str, last: int) -> None:
         while not self._closed:
-            reader.clear()
+            reader.wake.clear()
             mail = await self._store.read(partial(mail_after, name=name, number=last))
             for number, body in mail:
                 await response.write(f"id: {number}\nevent: message\ndata: {body}\n\n".encode())
@@ -76,6 +91,6 @@ class Mailboxes:
                 continue
             try:
                 async with asyncio.timeout(self._heartbeat):
-                    await reader.wait()
+                    await reader.wake.wait()
             except TimeoutError:
                 await response.write(b": still here\n\n")

@@ -7,10 +7,9 @@ writes everything at the end, one statement a table.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from bridge.clock import to_ms
 from bridge.model.conversation import EMPTY, Conversation, Memory, Scope, begin, known
@@ -142,13 +141,13 @@ class Ledger:
             _NEW_EVENT.run(self._connection, self._events)
         if self._changed_conversations:
             rows = [conversation_row(*self._conversations[key]) for key in self._changed_conversations]
-            _upsert(self._connection, conversations).run(self._connection, rows)
+            _KEEP_CONVERSATION.run(self._connection, rows)
         if self._changed_memories:
             at = to_ms(self._now)
             documents = [
                 {"key": key, "document": dump(self._memories[key]), "changed_at": at} for key in self._changed_memories
             ]
-            _upsert(self._connection, memories).run(self._connection, documents)
+            _KEEP_MEMORY.run(self._connection, documents)
         return self._write_deliveries(claim) if self._entries else ()
 
     def _write_deliveries(self, claim: Claim) -> tuple[Delivery, ...]:
@@ -192,19 +191,12 @@ def _memory_keys(account: str, conversation: str, contact: Contact) -> Mapping[S
     return {"contact": f"contact/{account}/{who}", "account": f"account/{account}", "rule": "rule"}
 
 
-def _make_upsert(dialect: str, table: Table) -> Prepared:
-    new: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+def _upsert(table: Table) -> Prepared:
+    new = sqlite.insert(table)
     names = [column.name for column in table.c]
     changing = {name: new.excluded[name] for name in names if name not in ("key", "account")}
     return Prepared(new.on_conflict_do_update(index_elements=["key"], set_=changing), names)
 
 
-_UPSERTS = {
-    (dialect, table): _make_upsert(dialect, table)
-    for dialect in ("sqlite", "postgresql")
-    for table in (conversations, memories)
-}
-
-
-def _upsert(connection: Connection, table: Table) -> Prepared:
-    return _UPSERTS[connection.dialect.name, table]
+_KEEP_CONVERSATION = _upsert(conversations)
+_KEEP_MEMORY = _upsert(memories)

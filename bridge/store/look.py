@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from bridge.clock import from_ms, to_ms
 from bridge.store.rows import dump
@@ -67,7 +67,7 @@ class Mail:
 
 def post(connection: Connection, items: Sequence[Mail]) -> list[None]:
     """Put mail into mailboxes, once a delivery however often it is tried."""
-    new = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(mailbox)
+    new = sqlite.insert(mailbox)
     rows = [{"name": m.mailbox, "delivery": m.delivery, "body": dump(m.body), "at": to_ms(m.at)} for m in items]
     connection.execute(new.on_conflict_do_nothing(index_elements=["delivery"]), rows)
     return [None] * len(items)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, func, not_, select, text
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, func, select, text
 
 from bridge.clock import to_ms
 from bridge.store.tables import UNFINISHED, attachments, attempts, conversations, deliveries, events, mailbox, memories
@@ -15,7 +15,7 @@ _NEWEST_DELIVERY = select(func.max(deliveries.c.id)).scalar_subquery()
 
 def _old_rows(before: int) -> dict[Table, tuple[Column[Any], ColumnElement[bool]]]:
     """For each table its key, and what is old. The newest event and delivery stay: numbers are counted from them."""
-    finished = not_(text(UNFINISHED))
+    finished = text(f"NOT ({UNFINISHED})")
     return {
         events: (events.c.id, and_(events.c.received_at < before, events.c.id < _NEWEST_EVENT)),
         deliveries: (

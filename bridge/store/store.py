@@ -3,6 +3,8 @@
 import asyncio
 import fcntl
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,17 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.clock import Clock
 from bridge.errors import StoreError
+from bridge.store.tables import HEAD, metadata
 from bridge.store.writer import Item, Observer, Result, Work, Writer
 
 Read = TypeVar("Read")
-_MIGRATIONS = Path(__file__).parent / "migrations"
 _READERS = 2
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -94,7 +94,7 @@ def open_store(url: str, clock: Clock, observer: Observer) -> Store:
     unlock = _lock(Path(address.database or ""))
     try:
         engine = _engine(address)
-        _migrate(engine)
+        _prepare_tables(engine, address)
     except SQLAlchemyError as error:
         unlock()
         raise StoreError(f"{url}: {getattr(error, 'orig', None) or error}") from None
@@ -158,12 +158,22 @@ def _engine(address: URL) -> Engine:
     return engine
 
 
-def _migrate(engine: Engine) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+def _prepare_tables(engine: Engine, address: URL) -> None:
+    """Make the tables of a new store; bring those of an older version up to this one."""
+    with engine.begin() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            metadata.create_all(connection)
+            connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+            connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+            return
+        version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if version != HEAD:
+        # Migrating takes a library that serving does not, and its memory; so it has a process of its own.
+        command = [sys.executable, "-m", "bridge.store.migrate", address.render_as_string(hide_password=False)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+        if done.returncode:
+            why = done.stderr.strip().splitlines() or ["no reason given"]
+            raise StoreError(f"the store has version {version} and cannot be brought to {HEAD}: {why[-1]}")
 
 
 def healthy(connection: Connection) -> bool:

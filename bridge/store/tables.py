@@ -5,6 +5,9 @@ Keys are wide enough to be made without asking another table: "account/conversat
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
 
+HEAD = "0001"
+"""The newest of the migrations, which make just these tables."""
+
 metadata = MetaData()
 
 

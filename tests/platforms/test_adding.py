@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ PARTS = dict(re.findall(r"```python (\w+)\n(.*?)```", GUIDE, re.DOTALL))
 
 
 @pytest.fixture
-def adapter() -> Iterator[Adapter]:  # type: ignore[type-arg]
+def adapter() -> Iterator[Adapter[Any]]:
     """The guide's code, as the package that it would be."""
     package = "bridge.platforms.example"
     built = {package: ModuleType(package)}
@@ -40,7 +41,7 @@ def a_webhook(body: bytes, key: str = "k") -> Webhook:
     return Webhook(method="POST", path="/hooks/example/shop", headers=headers, body=body, received_at=NOON)
 
 
-def test_the_platform_of_the_guide(adapter: Adapter) -> None:  # type: ignore[type-arg]
+def test_the_platform_of_the_guide(adapter: Adapter[Any]) -> None:
     account = adapter.account.model_validate({"name": "shop", "api_key": "k"})
     webhook = a_webhook(b'{"id": "1", "chat": "c", "text": "hello"}')
     adapter.verify(webhook, account)
@@ -59,7 +60,7 @@ def test_the_platform_of_the_guide(adapter: Adapter) -> None:  # type: ignore[ty
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"id": 1}', b'{"id": "1", "chat": null}', b"[" * 100_000])
-def test_hostile_bytes_are_refused(adapter: Adapter, body: bytes) -> None:  # type: ignore[type-arg]
+def test_hostile_bytes_are_refused(adapter: Adapter[Any], body: bytes) -> None:
     account = adapter.account.model_validate({"name": "shop", "api_key": "k"})
     with pytest.raises(Refused) as caught:
         adapter.parse(a_webhook(body), account)

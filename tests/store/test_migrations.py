@@ -1,15 +1,61 @@
-"""The migrations make exactly the tables that the code names."""
+"""The migrations make exactly the tables that the code names, and an older store is brought up to them."""
 
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine
 
-from bridge.store.store import Store
-from bridge.store.tables import metadata
+from bridge.clock import SetClock
+from bridge.errors import StoreError
+from bridge.store.migrate import MIGRATIONS, migrate
+from bridge.store.store import Store, healthy, open_store
+from bridge.store.tables import HEAD, metadata
+from tests.conftest import Unwatched
 
 
-def test_the_migrated_store_has_the_tables_of_the_code(store: Store) -> None:
-    def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+@pytest.fixture
+def migrated(tmp_path: Path) -> Iterator[Connection]:
+    with create_engine(f"sqlite:///{tmp_path}/migrated.db").connect() as connection:
+        migrate(connection)
+        yield connection
 
-    assert store.read_now(differences) == []
+
+def schema(connection: Connection) -> set[str]:
+    found = connection.exec_driver_sql(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'"
+    )
+    return {" ".join(sql.replace('"', "").split()) for (sql,) in found if "alembic_version" not in sql}
+
+
+def test_the_migrations_make_the_tables_of_the_code(migrated: Connection) -> None:
+    assert list(compare_metadata(MigrationContext.configure(migrated), metadata)) == []
+
+
+def test_a_new_store_is_what_the_migrations_make(store: Store, migrated: Connection) -> None:
+    assert store.read_now(schema) == schema(migrated)
+
+
+def test_the_newest_migration_is_the_one_the_code_knows() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [HEAD]
+
+
+def test_an_older_store_is_migrated_when_it_is_opened(tmp_path: Path, clock: SetClock) -> None:
+    url = f"sqlite:///{tmp_path}/old.db"
+    with sqlite3.connect(tmp_path / "old.db") as old:
+        old.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+    with open_store(url, clock, Unwatched()) as opened:
+        assert opened.read_now(healthy)
+        assert any("CREATE TABLE deliveries" in sql for sql in opened.read_now(schema))
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path, clock: SetClock) -> None:
+    with sqlite3.connect(tmp_path / "new.db") as new:
+        new.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        new.execute("INSERT INTO alembic_version VALUES ('9999')")
+    with pytest.raises(StoreError, match="version 9999 and cannot be brought to"):
+        open_store(f"sqlite:///{tmp_path}/new.db", clock, Unwatched())

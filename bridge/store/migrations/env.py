@@ -1,4 +1,4 @@
-"""Alembic runs this file; the connection is handed over by `open_store`."""
+"""Alembic runs this file; the connection is handed over by `migrate`."""
 
 from alembic import context
 

@@ -1,0 +1,89 @@
+"""Housekeeping: what is older than the retention goes, and nothing else."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+from bridge.clock import SetClock
+from bridge.line.housekeeping import Housekeeping
+from tests.fakes.chat_server import Say
+from tests.line.test_attachments import PNG, upload
+from tests.running import SESSION, Site, a_site, until
+
+RULES = """
+rules:
+  - name: both
+    on: [message, attachment]
+    do: [{reply: {text: thanks}}, {remember: {seen: true}}, {remember: {known: true}, scope: contact}]
+"""
+TABLES = ("events", "deliveries", "attempts", "conversations", "memories", "attachments")
+
+
+async def clear(site: Site, tmp_path: Path, keep_for: timedelta) -> None:
+    """Housekeeping rests between its steps by its own clock, which is turned here."""
+    clock = SetClock(site.clock.now())
+    work = Housekeeping(site.running.store, tmp_path / "data" / "attachments", keep_for, clock).clear()
+    task = asyncio.ensure_future(work)
+    await until(task.done, clock, 0.0001)
+    await task
+
+
+def counts(site: Site) -> dict[str, int]:
+    return {table: site.rows(f"SELECT count(*) AS n FROM {table}")[0].n for table in TABLES}
+
+
+async def test_what_is_old_goes_and_what_is_new_stays(tmp_path: Path) -> None:
+    async with a_site(tmp_path, RULES) as (site, fake):
+        await site.say("old", emailAddress="ann@shop.example")
+        await upload(site, "old.png", PNG)
+        await site.settle()
+        site.clock.advance(86_400 * 10)
+        await site.say("new", chatSessionID="another-conversation", emailAddress="bob@shop.example")
+        await site.settle()
+        assert counts(site) == {
+            "events": 3, "deliveries": 3, "attempts": 3, "conversations": 2, "memories": 2, "attachments": 1,
+        }  # fmt: skip
+        await clear(site, tmp_path, timedelta(days=20))
+        assert counts(site)["events"] == 3
+        await clear(site, tmp_path, timedelta(days=5))
+        assert counts(site) == {
+            "events": 1, "deliveries": 1, "attempts": 1, "conversations": 1, "memories": 1, "attachments": 0,
+        }  # fmt: skip
+        assert list((tmp_path / "data" / "attachments").iterdir()) == []
+        await site.say("newer")
+        await site.settle()
+        assert [row.id for row in site.rows("SELECT id FROM events ORDER BY id")] == [3, 4]
+        assert len(fake.received) == 4
+
+
+async def test_a_retention_of_nothing_keeps_everything(tmp_path: Path) -> None:
+    async with a_site(tmp_path, RULES) as (site, _):
+        await site.say("old")
+        await site.settle()
+        site.clock.advance(86_400 * 10_000)
+        await clear(site, tmp_path, timedelta(0))
+        assert counts(site)["events"] == 1
+
+
+async def test_what_is_not_finished_is_kept_however_old(tmp_path: Path) -> None:
+    async with a_site(tmp_path, expires="100 days") as (site, fake):
+        fake.answers.append(Say(status=429, headers={"Retry-After": "86400"}))
+        await site.say("waiting")
+        await site.until(lambda: site.deliveries()[0].delivery.attempts, tick=0)
+        await site.say("newer", chatSessionID="another-conversation")
+        site.clock.advance(80_000)
+        await clear(site, tmp_path, timedelta(hours=1))
+        assert site.states() == ["queued", "claimed"]
+        await site.settle(tick=100)
+        sessions = [str(one["chatSessionID"]) for one in fake.received]
+        assert sorted(sessions) == ["another-conversation", SESSION, SESSION]
+
+
+async def test_much_goes_in_small_steps(tmp_path: Path) -> None:
+    """More rows than one step takes: several steps, and everybody else has a turn in between."""
+    async with a_site(tmp_path, "rules: []\n") as (site, _):
+        for begin in range(0, 1200, 100):
+            await asyncio.gather(*(site.say("x", messageNumber=begin + number + 1) for number in range(100)))
+        site.clock.advance(86_400)
+        await clear(site, tmp_path, timedelta(hours=1))
+        assert counts(site)["events"] == 1
