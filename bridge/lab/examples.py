@@ -1,6 +1,6 @@
 """Examples: a rule's author says what should happen; here it is tried, with nothing sent and nothing kept."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, get_args
@@ -128,24 +128,20 @@ def _differences(example: Example, tried: Tried) -> Iterator[str]:
 
 def _says(reply: Rendered, wanted: Mapping[str, Any]) -> bool:
     text, folded = reply.reply.text, reply.reply.text.casefold()
-    tests = {
+    tests: Mapping[str, Callable[[str], bool]] = {
         "is": lambda value: folded == value.casefold(),
         "contains": lambda value: value.casefold() in folded,
         "starts_with": lambda value: folded.startswith(value.casefold()),
         "ends_with": lambda value: folded.endswith(value.casefold()),
-        "matches": lambda value: _found(value, text),
+        "matches": lambda value: re2.search(value, text) is not None,
         "via": lambda value: reply.account == value,
     }
     return all(tests[name](value) for name, value in wanted.items())
 
 
-def _found(pattern: str, text: str) -> bool:
-    # re2 comes without types.
-    return re2.search(pattern, text) is not None  # type: ignore[no-untyped-call]
-
-
 def _worded(wanted: Mapping[str, Any]) -> str:
-    return " and ".join(f"{name.replace('_', ' ')} {value!r}" for name, value in wanted.items())
+    words = {"via": "goes via", "starts_with": "starts with", "ends_with": "ends with"}
+    return " and ".join(f"{words.get(name, name)} {value!r}" for name, value in wanted.items())
 
 
 def _short(text: str) -> str:

@@ -1,6 +1,6 @@
 """The configured accounts, and which of them a webhook is for."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -39,16 +39,19 @@ class Accounts:
     def of_platform(self, platform: str) -> list[Known]:
         return self._by_platform.get(platform, [])
 
-    def find(self, platform: str, webhook: Webhook) -> Known:
-        """The account a webhook is for: named by its path, by its credential, or the only one of the platform.
+    def find(self, platforms: Sequence[str], webhook: Webhook) -> Known:
+        """The account a webhook is for: named by its path, by its credential, or the only one of its platform.
+
+        `platforms` are those that own the route; there are several only where the path names the account.
 
         Raises Refused: 404 for an account that is not known, 401 for a credential that nobody has.
         """
         if webhook.account is not None:
             named = self._by_name.get(webhook.account)
-            if named is None or named.adapter.name != platform:
+            if named is None or named.adapter.name not in platforms:
                 raise Refused(404, f"there is no account of this name: {webhook.account[:40]!r}")
             return named
+        platform = platforms[0]
         of_platform = self.of_platform(platform)
         if not of_platform:
             raise Refused(404, f"no account of the platform {platform} is configured")

@@ -52,39 +52,42 @@ class Receiver:
 
     def routes(self, adapters: Iterable[Adapter[Any]]) -> list[web.RouteDef]:
         """The web server's routes for the platforms that have an account."""
-        routes: list[web.RouteDef] = []
+        shared: dict[tuple[str, str], tuple[Route, list[Adapter[Any]]]] = {}
         for adapter in adapters:
-            if not self._accounts.of_platform(adapter.name):
-                continue
-            routes.extend(web.route(r.method, r.path, self._handler(adapter, r)) for r in adapter.routes)
-            posts = {route.path for route in adapter.routes if route.method == "POST"}
-            routes.extend(web.route("OPTIONS", path, _options) for path in sorted(posts))
-        return routes
+            if self._accounts.of_platform(adapter.name):
+                for route in adapter.routes:
+                    shared.setdefault((route.method, route.path), (route, []))[1].append(adapter)
+        routes = [web.route(r.method, r.path, self._handler(r, owners)) for r, owners in shared.values()]
+        posts = {path for method, path in shared if method == "POST"}
+        return [*routes, *(web.route("OPTIONS", path, _options) for path in sorted(posts))]
 
-    def _handler(self, adapter: Adapter[Any], route: Route) -> Handler:
+    def _handler(self, route: Route, owners: Sequence[Adapter[Any]]) -> Handler:
+        """`owners` are the platforms that share the route; then the path names the account, and so the platform."""
         if route.what == "page":
 
             async def show(request: web.Request) -> web.StreamResponse:
                 return _response(route.page or Answer(status=404))
 
             return show
+        platforms = [adapter.name for adapter in owners]
+        refuse = owners[0].refuse if len(owners) == 1 else problem
 
         async def take(request: web.Request) -> web.StreamResponse:
             began = self._clock.monotonic()
             try:
                 webhook = await self._webhook(request, route)
-                known = self._accounts.find(adapter.name, webhook)
+                known = self._accounts.find(platforms, webhook)
                 if route.what == "stream":
                     return await self._mailboxes.stream(request, webhook, known)
                 response = _response(await self._line.handle(webhook, known))
                 self._metrics.acknowledged(self._clock.monotonic() - began)
             except Refused as refusal:
                 self._metrics.refused(refusal.status)
-                return _refusal(adapter, refusal)
+                return _refusal(refuse, refusal)
             except StoreError as error:
-                log().error("not accepted", platform=adapter.name, error=str(error))
+                log().error("not accepted", path=request.path, error=str(error))
                 self._metrics.refused(503)
-                return _refusal(adapter, Refused(503, "the event could not be kept; send it again", retry_after=5))
+                return _refusal(refuse, Refused(503, "the event could not be kept; send it again", retry_after=5))
             return response
 
         return take
@@ -166,8 +169,8 @@ def _response(answer: Answer) -> web.Response:
     return response
 
 
-def _refusal(adapter: Adapter[Any], refusal: Refused) -> web.Response:
-    response = _response(adapter.refuse(refusal.status, refusal.message))
+def _refusal(refuse: Callable[[int, str], Answer], refusal: Refused) -> web.Response:
+    response = _response(refuse(refusal.status, refusal.message))
     if refusal.retry_after is not None:
         response.headers["Retry-After"] = str(refusal.retry_after)
     if refusal.status in (408, 413):

@@ -67,7 +67,7 @@ SAID = "'The price is 9 € for you.'"
         ),
         ("price", {"reply": {"is": "9 €"}}, f"expected a reply that is '9 €'; the reply was {SAID}"),
         ("price", {"reply": {"matches": "^9"}}, f"expected a reply that matches '^9'; the reply was {SAID}"),
-        ("price", {"reply": {"via": "shop"}}, f"expected a reply that via 'shop'; the reply was {SAID}"),
+        ("price", {"reply": {"via": "shop"}}, f"expected a reply that goes via 'shop'; the reply was {SAID}"),
         ("price", {"remember": {"asked": False}}, "expected to remember asked = False, but it is True"),
         ("hello", {"remember": {"asked": True}}, "expected to remember asked = True, but it is None"),
     ],

@@ -32,12 +32,12 @@ def a_webhook(**changes: Any) -> Webhook:
 
 
 def found(accounts: Accounts, platform: str, **changes: Any) -> str:
-    return accounts.find(platform, a_webhook(**changes)).account.name
+    return accounts.find([platform], a_webhook(**changes)).account.name
 
 
 def refusal(accounts: Accounts, platform: str, **changes: Any) -> tuple[int, str]:
     with pytest.raises(Refused) as caught:
-        accounts.find(platform, a_webhook(**changes))
+        accounts.find([platform], a_webhook(**changes))
     return caught.value.status, caught.value.message
 
 
