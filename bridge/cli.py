@@ -19,7 +19,7 @@ from rich.text import Text
 from bridge.app import Ready, note_ready
 from bridge.app import serve as serve_bridge
 from bridge.clock import SystemClock
-from bridge.errors import BridgeError, did_you_mean
+from bridge.errors import BridgeError, Problem, did_you_mean
 from bridge.lab.check import check as check_rulebook
 from bridge.line.accounts import Accounts
 from bridge.model.delivery import REASONS, STATES
@@ -121,30 +121,31 @@ def check(
             accounts=accounts,
             examples_at=SystemClock().now(),
         )
-    errors, rules = len(checked.errors), len(checked.rulebook.rules) if checked.rulebook else 0
-    warnings = len(checked.problems) - errors
+    rules = len(checked.rulebook.rules) if checked.rulebook else 0
     if as_json:
-        found = [
-            {
-                "file": problem.place.file,
-                "line": problem.place.line,
-                "column": problem.place.column,
-                "severity": "warning" if problem.warning else "error",
-                "message": problem.message,
-            }
-            for problem in checked.problems
-        ]
+        found = [_as_json(problem) for problem in checked.problems]
         _write_json({"problems": found, "rules": rules, "examples": checked.examples})
-    else:
-        for problem in checked.problems:
-            out.print(Text(_shown(str(problem)), style="yellow" if problem.warning else "red"), soft_wrap=True)
-        found_text = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}"
-        tried = f"{_count(rules, 'rule')}, {_count(checked.examples, 'example')}"
-        if errors:
-            out.print(f"{found_text}: this rulebook cannot be used until the errors are mended")
-        else:
-            out.print(f"{tried}: {found_text if warnings else 'all sound'}")
-    raise typer.Exit(1 if errors else 0)
+        raise typer.Exit(1 if checked.errors else 0)
+    for problem in checked.problems:
+        out.print(Text(_shown(str(problem)), style="yellow" if problem.warning else "red"), soft_wrap=True)
+    errors = len(checked.errors)
+    found_text = f"{_count(errors, 'error')}, {_count(len(checked.problems) - errors, 'warning')}"
+    if errors:
+        out.print(f"{found_text}: this rulebook cannot be used until the errors are mended")
+        raise typer.Exit(1)
+    tried = f"{_count(rules, 'rule')}, {_count(checked.examples, 'example')}"
+    nothing = f"there are no rules in {_near(folders.rules)}, so nothing will be answered"
+    out.print(f"{tried}: {found_text if checked.problems else 'all sound' if rules else nothing}")
+
+
+def _as_json(problem: Problem) -> Mapping[str, object]:
+    return {
+        "file": problem.place.file,
+        "line": problem.place.line,
+        "column": problem.place.column,
+        "severity": "warning" if problem.warning else "error",
+        "message": problem.message,
+    }
 
 
 Number = Annotated[int, typer.Argument(help="The delivery's number.")]

@@ -120,9 +120,10 @@ async def test_it_listens_on_ipv6_too(tmp_path: Path) -> None:
 
 async def test_a_request_under_way_is_answered_before_the_end(tmp_path: Path) -> None:
     """The end is asked for while an event waits for its commit."""
-    go_on = threading.Event()
+    begun, go_on = threading.Event(), threading.Event()
 
     def hold_the_writer(_: Connection, items: Sequence[None]) -> list[None]:
+        begun.set()
         assert go_on.wait(20)
         return [None] * len(items)
 
@@ -131,6 +132,7 @@ async def test_a_request_under_way_is_answered_before_the_end(tmp_path: Path) ->
         async with bridge(read, SetClock(NOON), SeededChance()) as running:
             caller = Site(running=running, clock=SetClock(NOON), client=client, chat_server=fake.url)
             blocked = running.store.write(hold_the_writer, None)
+            await until(begun.is_set)
             saying = asyncio.create_task(caller.say("late"))
             await until(lambda: running.store.waiting == 1)
             asyncio.get_running_loop().call_later(0.1, go_on.set)

@@ -152,6 +152,12 @@ def test_check_of_what_is_sound(tmp_path: Path) -> None:
     assert (done.returncode, json.loads(done.stdout)) == (0, {"problems": [], "rules": 1, "examples": 1})
 
 
+def test_check_where_there_are_no_rules(tmp_path: Path) -> None:
+    done = Server(tmp_path, {}).command("check")
+    told = "0 rules, 0 examples: there are no rules in rules, so nothing will be answered\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+
+
 def test_check_of_what_is_not(tmp_path: Path) -> None:
     wrong = RULES.replace("you said hi", "something else") + "      - {message: ho, expect: nothing}\n"
     server = Server(tmp_path, {"bridge.toml": SETTINGS, "rules/wrong.yaml": wrong})

@@ -22,7 +22,7 @@ from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
 from bridge.adapter.answers import excerpt, retry_after
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Steps
+from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, SignedCall, Steps
 from bridge.clock import Clock
 from bridge.errors import BridgeError
 from bridge.model.delivery import Failed, Outcome, Reason, Unknown
@@ -178,8 +178,11 @@ class Door:
         return url
 
     def _request(self, call: HttpCall, url: Url, timeout: timedelta) -> StreamRequest:
+        headers = call.headers
+        if isinstance(call, SignedCall):
+            headers = {**headers, **call.sign(self._clock.now())}
         try:
-            builder = self._client(timeout).request(call.method, url).timeout(timeout).headers(call.headers)
+            builder = self._client(timeout).request(call.method, url).timeout(timeout).headers(headers)
             if call.body is not None:
                 builder = builder.body_bytes(call.body)
             return builder.build_streamed()

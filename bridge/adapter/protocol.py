@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 import orjson
+from msgspec import Struct
 
 from bridge.adapter.account import Account, Options
 from bridge.errors import Refused
@@ -17,8 +18,7 @@ from bridge.model.delivery import Delivery, Outcome
 from bridge.model.event import Address, Event
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Webhook:
+class Webhook(Struct, frozen=True, kw_only=True):
     """A request as it was received.
 
     `headers` is asked with lower-case names; `operation` and `account` are the parts of the path so named by the
@@ -29,8 +29,8 @@ class Webhook:
     path: str
     operation: str = ""
     account: str | None = None
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
     body: bytes = b""
     remote: str = ""
     received_at: datetime
@@ -67,15 +67,14 @@ class Upload:
     content: bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True, kw_only=True):
     """What a webhook says: events, and the answer the platform expects.
 
     `answer` may need the account's standing. `uploads[i]` belongs to the i-th event of kind "attachment".
     """
 
     events: tuple[Event, ...] = ()
-    answer: Answer | Callable[[Standing], Answer] = field(default_factory=Answer)
+    answer: Answer | Callable[[Standing], Answer] = Answer()
     uploads: tuple[Upload, ...] = ()
 
 
@@ -86,8 +85,20 @@ class HttpCall:
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
     safe: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedCall(HttpCall):
+    """A request with headers that depend on the moment it is made, as a signature does: `sign` is given that moment."""
+
+    sign: Callable[[datetime], Mapping[str, str]] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConfidentialCall(HttpCall):
+    """A request whose answer holds a secret, as a log-in's does: the answer is not kept with the attempt."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +175,7 @@ def no_mailbox(webhook: Webhook, account: Account) -> str:
 class Adapter(Generic[A]):
     """One platform.
 
-    `account` is the pydantic model of its options. `to_keys` are the words of its `to:` addresses.
+    `account` is the pydantic model of its options. `to_keys` are the words of its `to:` addresses; none: any word.
     `credential` finds, in a request whose path names no account, the secret that does.
     `verify` raises Refused(401) unless the sender is who the account knows; it sees the raw bytes.
     `parse` raises Refused(400) naming the field; it is given the account whose request this is.

@@ -1,11 +1,12 @@
 """Examples: a rule's author says what should happen; here it is tried, with nothing sent and nothing kept."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
 
 import re2
+from msgspec.structs import replace
 
 from bridge.errors import Problem
 from bridge.line.accounts import Accounts

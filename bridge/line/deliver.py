@@ -56,7 +56,7 @@ class Deliverer:
         self._room = asyncio.Event()
         self._log = log()
         self._closing = False
-        self._not_begun: list[int] = []
+        self._under_way: set[int] = set()
         self._renewed_at = clock.now()
 
     @property
@@ -124,11 +124,9 @@ class Deliverer:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        back = (*self._not_begun, *(number for outbox in self._outboxes.values() for number in outbox.drain()))
-        if back:
-            wish = outgoing.Held(worker=self._worker, at=self._clock.now(), numbers=back)
-            await self._store.write(outgoing.release, wish)
-        log().info("deliverer closed", given_back=len(back))
+        wish = outgoing.Held(worker=self._worker, at=self._clock.now(), numbers=tuple(self._under_way))
+        back = await self._store.write(outgoing.release, wish)
+        log().info("deliverer closed", given_back=back, cut_off=len(self._under_way))
 
     def _outbox(self, account: str) -> Outbox:
         outbox = self._outboxes.get(account)
@@ -168,15 +166,12 @@ class Deliverer:
         if known is None:
             reason = f"there is no account {delivery.account} in the settings; add it, then replay"
             return await self._record(delivery, None, Settled(state="dead", reason="refused", detail=reason))
-        try:
-            await outbox.turn()
-        except asyncio.CancelledError:
-            self._not_begun.append(delivery.id)
-            raise
+        await outbox.turn()
         began, now = self._clock.monotonic(), self._clock.now()
         if delivery.expires_at is not None and now >= delivery.expires_at:
             late = Settled(state="dead", reason="expired", detail="it could not be sent in time")
             return await self._record(delivery, None, late)
+        self._under_way.add(delivery.id)
         outcome, answer = await self._attempt(outbox, delivery, known)
         took = self._clock.monotonic() - began
         attempt = Attempt(
@@ -193,7 +188,9 @@ class Deliverer:
             asked = timedelta(seconds=outcome.retry_after or 0)
             outbox.pause(asked if settled.due_at is None else settled.due_at - self._clock.now())
         self._note(delivery, attempt, settled)
-        return await self._record(delivery, attempt, settled)
+        follower = await self._record(delivery, attempt, settled)
+        self._under_way.discard(delivery.id)
+        return follower
 
     async def _attempt(self, outbox: Outbox, delivery: Delivery, known: Known) -> tuple[Outcome, HttpAnswer | None]:
         async def post(mail: Post) -> HttpAnswer:

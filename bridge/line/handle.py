@@ -5,8 +5,10 @@ receive -> normalise -> match -> render -> enqueue          |  deliver
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from bridge.adapter.protocol import Answer, Webhook
@@ -25,8 +27,7 @@ from bridge.store.ledger import Ledger
 from bridge.store.store import Store
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """What came of the events of one webhook: their numbers, the rules that fired, what may be delivered at once."""
 
     events: tuple[int, ...] = ()

@@ -1,8 +1,9 @@
 """Match: which rules say yes to an event, and why the near ones did not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from bridge.clock import to_ms
 from bridge.model.conversation import EMPTY
@@ -11,8 +12,7 @@ from bridge.model.quantity import say_duration
 from bridge.model.rule import Limit, Match, Rule, Rulebook
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Matched:
+class Matched(Struct, frozen=True, kw_only=True):
     """The rules that fired, in order, and the trace: what was decided about each rule that came near."""
 
     matches: tuple[Match, ...]

@@ -1,6 +1,6 @@
 """Normalise: a webhook becomes events, with its files kept, and the answer its platform expects."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bridge.adapter.protocol import Notice, Standing, Webhook
 from bridge.clock import Clock

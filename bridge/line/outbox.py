@@ -51,12 +51,6 @@ class Outbox:
     def done(self, delivery: Delivery) -> None:
         self._in_flight.discard(delivery.id)
 
-    def drain(self) -> tuple[int, ...]:
-        """Take out all that has not begun; gives the numbers."""
-        numbers = tuple(delivery.id for delivery in self._waiting)
-        self._waiting.clear()
-        return numbers
-
     def pause(self, wait: timedelta) -> None:
         """Make no call before `wait` is over: the platform asked for it."""
         self._resume_at = max(self._resume_at, self._clock.monotonic() + wait.total_seconds())

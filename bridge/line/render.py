@@ -1,7 +1,9 @@
 """Render: what the actions of a match come to. Nothing is sent here and nothing is written."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.clock import to_ms
 from bridge.errors import BridgeError
@@ -14,8 +16,7 @@ from bridge.model.rule import Action, Forget, Match, Remember, ReplyAction
 from bridge.templating import Template, Templates
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True, kw_only=True):
     """A reply that wants to be delivered; with `fault` it cannot be, and the fault says why.
 
     `action` is its place among the rule's actions, as text; `lane` the order key.

@@ -1,11 +1,13 @@
 """What the bridge knows of a conversation and its contact at the moment an event is looked at."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from bridge.model.event import Address, Contact, Event
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bridge.model.event import NOBODY, Address, Contact, Event
 
 HUMAN_ACTIVE_FOR = timedelta(minutes=15)
 """A human counts as active in a conversation this long after an agent wrote."""
@@ -13,12 +15,11 @@ HUMAN_ACTIVE_FOR = timedelta(minutes=15)
 Scope = Literal["conversation", "contact", "account", "rule"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One memory document: the facts that rules remembered, and when each limited rule fired (ms since 1970)."""
 
-    facts: Mapping[str, object] = field(default_factory=dict)
-    fired: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    facts: Mapping[str, object] = {}
+    fired: Mapping[str, tuple[int, ...]] = {}
 
     def remember(self, facts: Mapping[str, object]) -> "Memory":
         return replace(self, facts={**self.facts, **facts})
@@ -35,8 +36,7 @@ class Memory:
 EMPTY = Memory()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Conversation:
+class Conversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A conversation, the event that is being looked at included.
 
     `messages` counts what the contact wrote; `idle` is the time between this event and the one before it.
@@ -44,8 +44,8 @@ class Conversation:
 
     account: str
     id: str
-    contact: Contact = field(default_factory=Contact)
-    address: Address = field(default_factory=dict)
+    contact: Contact = NOBODY
+    address: Address = {}
     messages: int = 0
     opened_at: datetime
     last_at: datetime

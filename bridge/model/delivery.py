@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
+from msgspec import Struct
+
 from bridge.model.event import Address
 
 State = Literal["queued", "claimed", "sent", "unknown", "dead", "cancelled"]
@@ -24,8 +26,7 @@ STATES: tuple[State, ...] = get_args(State)
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Rendered content, ready to be encoded for its platform. Customer values in Markdown text are escaped."""
 
     text: str
@@ -33,8 +34,7 @@ class Reply:
     private: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True):
     """One platform call that has to be made. Times are UTC; `lane` is the order key: one conversation.
 
     `event` (its number), `rule` and `action` say where it comes from. `attempts` counts those already made.
@@ -81,8 +81,7 @@ class Unknown:
 Outcome = Sent | Failed | Unknown
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """One try at a delivery: when, how long (seconds), the last HTTP status and answer seen, and the outcome."""
 
     delivery: int
@@ -93,8 +92,7 @@ class Attempt:
     answer: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True, kw_only=True):
     """What becomes of a delivery after an attempt: its new state, when it is due again, and why."""
 
     state: State

@@ -1,9 +1,10 @@
 """An event: one normalised thing that happened in a chat."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 Kind = Literal[
     "message", "typing", "visited", "ended", "opened", "attachment",
@@ -20,8 +21,7 @@ Address = Mapping[str, object]
 NOWHERE: Address = {}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Contact:
+class Contact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The customer. What the platform does not say is None; further facts of theirs are in `extra`."""
 
     id: str | None = None
@@ -29,11 +29,13 @@ class Contact:
     email: str | None = None
     phone: str | None = None
     language: str | None = None
-    extra: Mapping[str, object] = field(default_factory=dict)
+    extra: Mapping[str, object] = {}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Attachment:
+NOBODY = Contact()
+
+
+class Attachment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file in a conversation. `size` is in bytes; `url` is where it can be fetched."""
 
     name: str
@@ -42,8 +44,7 @@ class Attachment:
     url: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that happened.
 
     `conversation` and `key` are the platform's own ids, unique within the account. A second event with the
@@ -60,11 +61,11 @@ class Event:
     key: str
     at: datetime
     repeat_within: timedelta | None = None
-    address: Address = field(default_factory=dict)
-    contact: Contact = field(default_factory=Contact)
+    address: Address = {}
+    contact: Contact = NOBODY
     text: str | None = None
     url: str | None = None
     state: str | None = None
     channel: str | None = None
     attachment: Attachment | None = None
-    raw: Mapping[str, object] = field(default_factory=dict)
+    raw: Mapping[str, object] = {}

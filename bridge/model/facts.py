@@ -1,8 +1,9 @@
 """Everything a condition or a template may look at, as one snapshot."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct
 
 from bridge.model.conversation import EMPTY, Conversation, Memory, Scope
 from bridge.model.event import Contact, Event
@@ -10,8 +11,7 @@ from bridge.model.event import Contact, Event
 CONTACT_FIELDS = ("id", "name", "email", "phone", "language")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """The event, its conversation (the event counted in) and what is remembered, at the moment `now` (UTC).
 
     `contact` is what is known of the contact from this event and all before it.
@@ -20,7 +20,7 @@ class Facts:
     event: Event
     conversation: Conversation
     now: datetime
-    memories: Mapping[Scope, Memory] = field(default_factory=dict)
+    memories: Mapping[Scope, Memory] = {}
 
     @property
     def contact(self) -> Contact:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, text, true, update
 
 from bridge.clock import to_ms
@@ -17,8 +18,7 @@ from bridge.store.rows import delivery_from
 from bridge.store.tables import TROUBLE, UNFINISHED, WAKING, attempts, deliveries
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Done:
+class Done(Struct, frozen=True, kw_only=True):
     """An attempt at a delivery, what becomes of the delivery, and who may take the next one of its lane."""
 
     delivery: Delivery
@@ -46,7 +46,7 @@ class Take:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """Deliveries a worker holds, to be kept longer or given back."""
+    """Deliveries a worker holds: to be kept longer, or kept while all others are given back."""
 
     worker: str
     at: datetime
@@ -183,11 +183,14 @@ def renew(connection: Connection, items: Sequence[Held]) -> list[None]:
 
 
 def release(connection: Connection, items: Sequence[Held]) -> list[int]:
-    """Give back claims that have not begun, to be taken at once by whoever has room; gives how many."""
-    return [
-        _release(connection, and_(deliveries.c.id.in_(item.numbers), deliveries.c.worker == item.worker), item.at)
-        for item in items
-    ]
+    """Give back all that a worker claimed but `numbers`, to be taken at once by whoever has room; gives how many."""
+    return [_release(connection, _claimed_by(item.worker, item.numbers), item.at) for item in items]
+
+
+def _claimed_by(worker: str, but: tuple[int, ...]) -> ColumnElement[bool]:
+    return and_(
+        text(WAKING), deliveries.c.state == "claimed", deliveries.c.worker == worker, deliveries.c.id.not_in(but)
+    )
 
 
 def take_over(connection: Connection, items: Sequence[Take]) -> list[int]:

@@ -1,15 +1,19 @@
 """Statements that run for every event, compiled once.
 
-SQLAlchemy words them, for whichever database; executed by itself, each would be looked up, its rows taken apart and its
-lists written out anew every time, at several times the cost of the statement.
+SQLAlchemy words them, for whichever database, and its connection's own cursor executes them; executed by SQLAlchemy,
+each would be looked up, its rows taken apart and its lists written out anew every time, at several times the cost of
+the statement.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import orjson
 from sqlalchemy import Column, ColumnElement, Connection, Dialect, bindparam, func, select
+
+from bridge.errors import StoreError
 
 
 def among(column: Column[str], name: str) -> ColumnElement[bool]:
@@ -31,22 +35,42 @@ class Prepared:
         self._compiled = lru_cache(maxsize=4)(self._compile)
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute it for all rows; each has a value for every name."""
-        sql, names, fixed = self._compiled(connection.dialect)
+        """Execute it for all rows; each has a value for every name. Raises StoreError."""
+        sql, in_order, fixed = self._compiled(connection.dialect)
         if fixed:
             rows = [{**fixed, **row} for row in rows]
-        connection.exec_driver_sql(sql, [tuple([row[name] for name in names]) for row in rows])
+        cursor = connection.connection.cursor()
+        try:
+            cursor.executemany(sql, [in_order(row) for row in rows])
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise StoreError(f"the store could not write: {error}") from None
+        finally:
+            cursor.close()
 
     def fetch(self, connection: Connection, **values: object) -> Sequence[Any]:
-        """The rows that a query finds."""
-        sql, names, fixed = self._compiled(connection.dialect)
-        values = {**fixed, **values}
-        return connection.exec_driver_sql(sql, tuple([values[name] for name in names])).fetchall()
+        """The rows that a query finds, as tuples. Raises StoreError."""
+        sql, in_order, fixed = self._compiled(connection.dialect)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(sql, in_order({**fixed, **values}))
+            found: Sequence[Any] = cursor.fetchall()
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise StoreError(f"the store could not read: {error}") from None
+        finally:
+            cursor.close()
+        return found
 
-    def _compile(self, dialect: Dialect) -> tuple[str, tuple[str, ...], Mapping[str, Any]]:
-        """The SQL, the names of its parameters in order, and the values of those that the statement itself gives."""
+    def _compile(self, dialect: Dialect) -> tuple[str, Callable[[Mapping[str, Any]], Any], Mapping[str, Any]]:
+        """The SQL, what puts its parameters in order, and the values of those that the statement itself gives."""
         compiled = self._statement.compile(
             dialect=dialect, column_keys=self._columns, compile_kwargs={"render_postcompile": True}
         )
         given = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
-        return str(compiled), tuple(compiled.positiontup), given
+        return str(compiled), _in_order(tuple(compiled.positiontup)), given
+
+
+def _in_order(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Any]:
+    """The values of these names as a tuple."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple([values[name] for name in names])

@@ -32,12 +32,12 @@ def a_webhook(**changes: Any) -> Webhook:
 
 
 def found(accounts: Accounts, platform: str, **changes: Any) -> str:
-    return accounts.find([platform], a_webhook(**changes)).account.name
+    return accounts.find(platform.split(), a_webhook(**changes)).account.name
 
 
 def refusal(accounts: Accounts, platform: str, **changes: Any) -> tuple[int, str]:
     with pytest.raises(Refused) as caught:
-        accounts.find([platform], a_webhook(**changes))
+        accounts.find(platform.split(), a_webhook(**changes))
     return caught.value.status, caught.value.message
 
 
@@ -67,6 +67,7 @@ def test_a_platform_without_an_account_is_not_there() -> None:
 def test_a_path_may_name_the_account_of_its_platform_only() -> None:
     accounts = Accounts([SITE, SHOP], ADAPTERS)
     assert found(accounts, "helpcrunch", account="shop") == "shop"
+    assert found(accounts, "webchat helpcrunch", account="shop") == "shop"
     for name in ("site", "shops", "\udcff", ""):
         status, message = refusal(accounts, "helpcrunch", account=name)
         assert status == 404

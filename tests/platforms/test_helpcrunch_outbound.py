@@ -24,7 +24,7 @@ from bridge.model.quantity import parse_rate
 from bridge.platforms import helpcrunch
 from bridge.platforms.helpcrunch import adapter
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
-from bridge.platforms.helpcrunch.outbound import explanation
+from bridge.platforms.helpcrunch.calls import explanation
 from bridge.rulebook.schema import ActionForm
 from tests.fakes.chat_server import Say
 from tests.fakes.helpcrunch import KEY, HelpCrunch, too_many
@@ -61,8 +61,8 @@ def walk(steps: Steps, answers: list[HttpAnswer]) -> tuple[list[HttpCall], Outco
 
 
 def as_recorded(call: HttpCall) -> dict[str, object]:
-    assert call.body is not None
-    return {**asdict(call), "body": call.body.decode()}
+    written = {name: getattr(call, name) for name in ("method", "url", "headers", "safe")}
+    return written if call.body is None else {**written, "body": call.body.decode()}
 
 
 @pytest.mark.parametrize("path", OUTBOUND, ids=lambda p: p.stem)
@@ -334,7 +334,3 @@ def test_the_document_says_what_the_code_does() -> None:
         reply = ActionForm.model_validate(action).reply
         assert reply is not None
         assert set(reply.to or ()) <= set(adapter.to_keys)
-
-
-def test_webhooks_are_not_taken() -> None:
-    assert adapter.routes == ()

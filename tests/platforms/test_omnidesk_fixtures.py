@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct, structs
 
 from bridge.adapter.protocol import Answer, HttpAnswer, HttpCall, Standing, Webhook
 from bridge.model.delivery import Delivery, Failed, Outcome, Reply, Sent
@@ -27,6 +28,8 @@ def plain(value: object) -> Any:
     def simple(item: object) -> object:
         if isinstance(item, datetime):
             return item.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        if isinstance(item, Struct):
+            return structs.asdict(item)
         assert isinstance(item, timedelta)
         return item.total_seconds()
 
@@ -46,7 +49,7 @@ def test_a_recorded_request(path: Path) -> None:
     request, account = recorded_request(recorded), OmnideskAccount.model_validate(recorded["account"])
     adapter.verify(request, account)
     notice = adapter.parse(request, account)
-    assert [plain(asdict(event)) for event in notice.events] == expected["events"]
+    assert [plain(event) for event in notice.events] == expected["events"]
     uploads = [{"name": u.name, "content_base64": base64.b64encode(u.content).decode()} for u in notice.uploads]
     assert uploads == expected.get("uploads", [])
     answer = notice.answer

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct, structs
 from pydantic import ValidationError
 
 from bridge.adapter.account import Account
@@ -61,6 +62,8 @@ def plain(value: object) -> Any:
     def simple(item: object) -> object:
         if isinstance(item, datetime):
             return item.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        if isinstance(item, Struct):
+            return structs.asdict(item)
         return item.total_seconds() if isinstance(item, timedelta) else item
 
     return json.loads(json.dumps(value, default=simple))
@@ -75,7 +78,7 @@ def test_a_recorded_request_becomes_its_events(path: Path) -> None:
     adapter.verify(request, ACCOUNT)
     notice = adapter.parse(request, ACCOUNT)
     answer = answered(notice)
-    assert [plain(asdict(event)) for event in notice.events] == expected["events"]
+    assert [plain(event) for event in notice.events] == expected["events"]
     assert {**asdict(answer), "body": json.loads(answer.body)} == expected["answer"]
 
 

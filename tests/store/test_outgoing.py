@@ -107,13 +107,20 @@ async def test_what_a_dead_server_held_is_sent_again_or_held_for_a_person(store:
 
 async def test_given_back_claims_are_taken_at_once(store: Store, clock: SetClock) -> None:
     await enqueue(store, clock, "a")
-    await store.write(outgoing.release, Held(worker="w", at=clock.now(), numbers=(1,)))
+    assert await store.write(outgoing.release, Held(worker="w", at=clock.now())) == 1
     assert [delivery.id for delivery in await store.write(outgoing.claim, a_wish(clock, "other"))] == [1]
+
+
+async def test_what_is_under_way_is_not_given_back(store: Store, clock: SetClock) -> None:
+    await enqueue(store, clock, "a", "b", "c")
+    assert await store.write(outgoing.release, Held(worker="w", at=clock.now(), numbers=(2,))) == 2
+    assert await store.write(outgoing.release, Held(worker="another", at=clock.now())) == 0
+    assert await states(store) == {1: "queued", 2: "claimed", 3: "queued"}
 
 
 async def test_accounts_without_room_are_passed_over(store: Store, clock: SetClock) -> None:
     await enqueue(store, clock, "a")
-    await store.write(outgoing.release, Held(worker="w", at=clock.now(), numbers=(1,)))
+    assert await store.write(outgoing.release, Held(worker="w", at=clock.now())) == 1
     assert await store.write(outgoing.claim, a_wish(clock, full=("site",))) == []
 
 

@@ -1,13 +1,15 @@
 """The options of a HelpCrunch account: whose key, and which agent the customer sees."""
 
 import re
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from bridge.adapter.account import Account, RateOption
+from bridge.adapter.account import Account, Duration, RateOption
 from bridge.adapter.secret import Secret, SecretOption
 from bridge.model.quantity import parse_rate
+from bridge.platforms.helpcrunch.values import plain_status
 
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII)
 _KEY = re.compile(r"[!-~]+")
@@ -29,11 +31,6 @@ def _api_key(key: Secret) -> Secret:
     return key
 
 
-def plain_status(status: str) -> str:
-    """The one spelling of a chat's status: HelpCrunch writes "on hold", "onhold" and "on-hold" for the same."""
-    return "".join(letter for letter in status.casefold() if letter.isalnum())
-
-
 class HelpCrunchAccount(Account):
     """One HelpCrunch organisation, reached by its public API. doc.md describes every option.
 
@@ -44,10 +41,24 @@ class HelpCrunchAccount(Account):
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.helpcrunch.com/v1"
     api_key: Annotated[SecretOption, AfterValidator(_api_key)]
     signing_keys: list[SecretOption] = Field(default_factory=list)
+    window: Duration = timedelta(hours=24)
+    """A webhook whose last attempt is longer ago is refused; 0 takes any."""
     agent: int = Field(ge=1)
+    bots: list[int] = Field(default_factory=list)
+    """Further agents whose messages no human wrote."""
+    application: int | None = Field(default=None, ge=1)
+    """The application in which a chat is begun with a customer who has none; None: none is begun."""
     budget: RateOption = parse_rate("120/min")
     closed_statuses: list[str] = Field(default_factory=lambda: ["closed", "5"])
     """Chats in one of these are written to only where the customer has no other."""
+    snooze_as: Literal["number", "text"] = "number"
+    tags_as: Literal["object", "list"] = "object"
+    read_flag: bool = True
+    """These three: how to write what HelpCrunch's documentation does not say (doc.md, "What is not known")."""
 
     def is_closed(self, status: str) -> bool:
         return plain_status(status) in map(plain_status, self.closed_statuses)
+
+    def is_bot(self, agent: int | None) -> bool:
+        """Whether messages of this agent are ours, or another machine's."""
+        return agent is not None and (agent == self.agent or agent in self.bots)

@@ -1,10 +1,8 @@
-"""Finding a customer's chat: what to ask HelpCrunch, and which of the chats it names to write to.
+"""What to ask HelpCrunch to find a customer or their chats, and which of those it names are meant.
 
-Source: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1. A chat's fields are documented, their types are not
-kept to: numbers come as texts, times with fractions, statuses in several spellings.
+Sources: https://docs.helpcrunch.com/rest-api-v1/search-chats-v1 and .../search-customers-v1.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,39 +10,36 @@ from typing import Any
 import orjson
 
 from bridge.model.event import Address
+from bridge.platforms.helpcrunch.values import seconds_of, whole_number
 
 MOST = 5
 """Chats that are asked for: few, since each carries its last message and the door cuts answers at 64 KiB."""
 
-_LARGEST = 2**63 - 1
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
-    """The customer is sought whose `field` is `value`; `key` is the word for it in `to:`, `inside` in the answer."""
+    """The customer is sought whose `field` is `value`; `key` is the word for it in `to:`."""
 
     key: str
     field: str
-    inside: str
     value: int | str
 
     def means(self, named: str) -> bool:
         """Whether a customer who is named so is the one. The letters of an e-mail address have no case."""
         value = str(self.value)
-        return named.casefold() == value.casefold() if self.inside == "email" else named == value
+        return named.casefold() == value.casefold() if self.field == "email" else named == value
 
-    def body(self) -> bytes:
+    def for_chats(self) -> dict[str, object]:
         """The newest chats of this customer."""
-        return orjson.dumps(
-            {
-                "comparison": "AND",
-                "filter": [{"field": self.field, "operator": "=", "value": self.value}],
-                "limit": MOST,
-                "offset": 0,
-                "sort": "chats.lastMessageAt",
-                "order": "DESC",
-            }
-        )
+        field = "chats.customer" if self.field == "id" else f"chats.customer.{self.field}"
+        return {**self._filter(field), "sort": "chats.lastMessageAt", "order": "DESC"}
+
+    def for_customers(self) -> dict[str, object]:
+        return {**self._filter(f"customers.{self.field}"), "sort": "customers.lastSeen", "order": "DESC"}
+
+    def _filter(self, field: str) -> dict[str, object]:
+        filters = [{"field": field, "operator": "=", "value": self.value}]
+        return {"comparison": "AND", "filter": filters, "limit": MOST, "offset": 0}
 
 
 def search_for(to: Address) -> Search | None:
@@ -56,13 +51,13 @@ def search_for(to: Address) -> Search | None:
         number = whole_number(customer)
         if number is None:
             raise ValueError("to.customer: it is the number of a customer in HelpCrunch, 1 or above")
-        return Search(key="customer", field="chats.customer", inside="id", value=number)
-    for key, inside in (("user_id", "userId"), ("email", "email")):
+        return Search(key="customer", field="id", value=number)
+    for key, field in (("user_id", "userId"), ("email", "email")):
         if (given := to.get(key)) is not None:
             text = str(given).strip() if isinstance(given, str | int) and not isinstance(given, bool) else ""
             if not text or len(text) > 300 or not text.isprintable():
                 raise ValueError(f"to.{key}: it is one line of 1 to 300 characters")
-            return Search(key=key, field=f"chats.customer.{inside}", inside=inside, value=text)
+            return Search(key=key, field=field, value=text)
     return None
 
 
@@ -72,51 +67,49 @@ def newest_chat(answer: bytes, search: Search, is_closed: Callable[[str], bool])
     A chat that names another customer is passed over: were a filter ever not understood, a message must not reach
     a stranger. Raises ValueError for what is not the answer to a search.
     """
-    found = orjson.loads(answer)
-    chats = found.get("data") if isinstance(found, dict) else None
-    if not isinstance(chats, list):
-        if isinstance(found, dict) and _total(found) == 0:
-            return None
-        raise ValueError("it has no list of chats")
     best: tuple[bool, float, int] | None = None
-    for chat in _of(search, chats):
+    for chat in _of(search, _found(answer, "chats"), lambda chat: chat.get("customer")):
         number = whole_number(chat.get("id"))
         if number is not None:
-            seen = max(_seconds(chat.get("lastMessageAt")), _seconds(chat.get("createdAt")))
+            seen = max(seconds_of(chat.get(time)) or 0.0 for time in ("lastMessageAt", "createdAt"))
             rank = (not is_closed(str(chat.get("status"))), seen, number)
             best = max(best or rank, rank)
     return best[2] if best else None
 
 
+def first_customer(answer: bytes, search: Search) -> int | None:
+    """The number of the customer last seen of those sought; None where there is none.
+
+    A customer who does not say to be the one sought is passed over. Raises ValueError as `newest_chat` does.
+    """
+    for customer in _of(search, _found(answer, "customers"), lambda customer: customer):
+        number = whole_number(customer.get("id"))
+        if number is not None and customer.get(search.field) is not None:
+            return number
+    return None
+
+
+def _found(answer: bytes, what: str) -> list[Any]:
+    found = orjson.loads(answer)
+    listed = found.get("data") if isinstance(found, dict) else None
+    if isinstance(listed, list):
+        return listed
+    if isinstance(found, dict) and _total(found) == 0:
+        return []
+    raise ValueError(f"it has no list of {what}")
+
+
 def _total(found: dict[str, Any]) -> object:
-    """How many chats there are: at the top or inside `meta`; both have been seen."""
+    """How many there are: at the top or inside `meta`; both have been seen."""
     meta = found.get("meta")
     return found.get("total", meta.get("total") if isinstance(meta, dict) else None)
 
 
-def _of(search: Search, chats: list[Any]) -> Iterable[dict[str, Any]]:
-    for chat in chats:
-        if not isinstance(chat, dict):
+def _of(search: Search, listed: list[Any], customer_of: Callable[[dict[str, Any]], object]) -> Iterable[dict[str, Any]]:
+    for one in listed:
+        if not isinstance(one, dict):
             continue
-        customer = chat.get("customer")
-        named = customer.get(search.inside) if isinstance(customer, dict) else None
+        customer = customer_of(one)
+        named = customer.get(search.field) if isinstance(customer, dict) else None
         if named is None or search.means(str(named)):
-            yield chat
-
-
-def whole_number(given: object) -> int | None:
-    """An id: a whole number from 1, as a number or in ASCII digits."""
-    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 20:
-        given = int(given)
-    return given if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= _LARGEST else None
-
-
-def _seconds(given: object) -> float:
-    """A time as HelpCrunch writes it, seconds since 1970: 1594139170, "1594139170" or "1594139170.913"; else 0."""
-    if not isinstance(given, str | int | float) or len(str(given)) > 30:
-        return 0.0
-    try:
-        seconds = float(given)
-    except ValueError:
-        return 0.0
-    return seconds if math.isfinite(seconds) else 0.0
+            yield one

@@ -8,10 +8,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
 
 import orjson
+from msgspec import Struct
 
 # The library carries no type information.
 from multipart import (  # type: ignore[import-untyped]
@@ -36,15 +36,14 @@ _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _AS_IT_IS = ("7bit", "8bit", "binary")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Body:
+class Body(Struct, frozen=True, kw_only=True):
     """The fields by name (texts, or any JSON value) and the files by the name of their field.
 
     The name of a file is the sender's, and not to be trusted.
     """
 
-    fields: dict[str, object] = field(default_factory=dict)
-    files: dict[str, Upload] = field(default_factory=dict)
+    fields: dict[str, object] = {}
+    files: dict[str, Upload] = {}
 
 
 def read_body(content_type: str, body: bytes) -> Body:

@@ -1,16 +1,17 @@
 """What a chat server calls -> events, and the answers it reads. The operations are in operations.py."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import blake2b
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.adapter.protocol import Notice, Webhook
 from bridge.adapter.secret import any_is
 from bridge.errors import Refused
-from bridge.model.event import Attachment, Contact, Event, Kind
+from bridge.model.event import NOBODY, Attachment, Contact, Event, Kind
 from bridge.platforms.omnidesk import answers
 from bridge.platforms.omnidesk.account import OmnideskAccount
 from bridge.platforms.omnidesk.attachment import FIELD, file_size, merge, take_file
@@ -22,7 +23,6 @@ REPEAT_WITHIN = timedelta(seconds=10)
 """How long the same content counts as a repeat where nothing in it tells two of a kind apart."""
 
 _LIVE_CHAT = 8
-_NOBODY = Contact()
 _KEY_HEADER, _KEY_QUERY = "apikey", "apiKey"
 _STATES: Mapping[str, tuple[Kind, str]] = {
     "startedtyping": ("typing", "started"),
@@ -36,8 +36,7 @@ _ENDED = answers.result("Chat ended.")
 _ADDED = answers.result("Attachment added.")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """One checked call: `said` are the fields the operation knows, `raw` all that were sent."""
 
     webhook: Webhook
@@ -193,7 +192,7 @@ def _event(
     *,
     key: str | None = None,
     content: tuple[bytes, ...] = (),
-    contact: Contact = _NOBODY,
+    contact: Contact = NOBODY,
     text: str | None = None,
     url: str | None = None,
     state: str | None = None,

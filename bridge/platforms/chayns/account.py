@@ -1,0 +1,57 @@
+"""The options of a chayns account: which location it sends from, and the tapp whose secret says so."""
+
+import re
+from base64 import b64encode
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from bridge.adapter.account import Account
+from bridge.adapter.secret import Secret, SecretOption
+
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII)
+_SECRET = re.compile(r"[!-~]+")
+_QUERY = re.compile(r"[A-Za-z0-9_.~%&=,-]{0,200}")
+
+
+def _base_url(text: str) -> str:
+    base = text.removesuffix("/")
+    if not _BASE_URL.fullmatch(base):
+        # A URL with a user may hold a password.
+        shown = "a URL with a user" if "@" in text else f'"{text[:80]}"'
+        raise ValueError(f'{shown} is not a base URL: write for example "https://api.chayns.net/v2.0"')
+    return base
+
+
+def _secret(secret: Secret) -> Secret:
+    if not _SECRET.fullmatch(secret.reveal()):
+        raise ValueError("a tapp's secret has no blanks, line ends or letters outside ASCII: copy it again")
+    return secret
+
+
+def _query(text: str) -> str:
+    if not _QUERY.fullmatch(text):
+        raise ValueError(f'"{text[:80]}" is not a query: write for example "fields=userId", without a question mark')
+    return text
+
+
+Number = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class ChaynsAccount(Account):
+    """One location of chayns, reached by the secret of one of its tapps. doc.md describes every option.
+
+    `member_field` and `members_query` say how the members of a UAC group are read; chayns does not publish it.
+    """
+
+    platform: Literal["chayns"] = "chayns"
+    base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.chayns.net/v2.0"
+    location_id: Number
+    tapp_id: Number
+    secret: Annotated[SecretOption, AfterValidator(_secret)]
+    member_field: str = Field(default="userId", min_length=1, max_length=100)
+    members_query: Annotated[str, AfterValidator(_query)] = ""
+
+    def authorization(self) -> str:
+        """The value of the header of that name: RFC 7617 with the tapp as the user."""
+        return "Basic " + b64encode(f"{self.tapp_id}:{self.secret.reveal()}".encode()).decode()

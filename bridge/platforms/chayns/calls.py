@@ -1,0 +1,89 @@
+"""Requests to chayns, and what its answers mean.
+
+Sources: https://github.com/TobitSoftware/chayns-backend/wiki for the address, the authorisation and the envelope
+`{"data": [...]}`; the error's body `{message, errorGuid}` is that of chayns' own .NET client, which writes the names
+with capitals, so they are read in either case.
+"""
+
+import orjson
+
+from bridge.adapter.answers import excerpt, failure
+from bridge.adapter.protocol import HttpAnswer, HttpCall
+from bridge.model.delivery import Failed, Outcome, Sent
+from bridge.platforms.chayns.account import ChaynsAccount
+
+
+def post(account: ChaynsAccount, path: str, body: dict[str, object]) -> HttpCall:
+    """`path` begins with a slash and is below the location."""
+    headers = {**_headers(account), "content-type": "application/json"}
+    return HttpCall(method="POST", url=_url(account, path), headers=headers, body=orjson.dumps(body))
+
+
+def get(account: ChaynsAccount, path: str) -> HttpCall:
+    return HttpCall(method="GET", url=_url(account, path), headers=_headers(account), safe=True)
+
+
+def _url(account: ChaynsAccount, path: str) -> str:
+    return f"{account.base_url}/{account.location_id}{path}"
+
+
+def _headers(account: ChaynsAccount) -> dict[str, str]:
+    return {"authorization": account.authorization(), "accept": "application/json"}
+
+
+def sound(text: str) -> str:
+    """`text` as UTF-8 can say it: half a surrogate pair, which no rule should lose a message for, becomes `?`."""
+    return text.encode(errors="replace").decode()
+
+
+def is_taken(answer: HttpAnswer) -> bool:
+    """The wiki says 201, chayns' own sample code says 200: any 2xx is a yes."""
+    return 200 <= answer.status < 300
+
+
+def outcome(answer: HttpAnswer) -> Outcome:
+    """Sent, unless the status says no, or a body that can be read says `success: false` and nowhere true."""
+    if not is_taken(answer):
+        return failed(answer)
+    said = [entry.get("success") for entry in _entries(answer.body)]
+    if False in said and True not in said:
+        return Failed(reason="refused", detail=f"{answer.status}: chayns says success: false", permanent=True)
+    return Sent()
+
+
+def failed(answer: HttpAnswer) -> Failed:
+    return failure(answer, explanation(answer.body))
+
+
+def explanation(body: bytes) -> str | None:
+    """chayns' own words: "Invalid TappId (errorGuid 7d9f...)"; None where the body has none."""
+    error = _without_case(_read(body))
+    words = [str(error["message"])] if error.get("message") else []
+    if error.get("errorguid"):
+        words.append(f"(errorGuid {error['errorguid']})")
+    return excerpt(" ".join(words).encode(errors="replace")) or None
+
+
+def data(body: bytes) -> list[object]:
+    """What an answer's envelope holds. Raises ValueError for anything else."""
+    found = _without_case(orjson.loads(body)).get("data")
+    if not isinstance(found, list):
+        raise ValueError('it is no {"data": [...]}')
+    return found
+
+
+def _entries(body: bytes) -> list[dict[str, object]]:
+    found = _without_case(_read(body)).get("data")
+    return [_without_case(entry) for entry in found] if isinstance(found, list) else []
+
+
+def _read(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _without_case(value: object) -> dict[str, object]:
+    """An object's members by their names in lower case; none where `value` is no object."""
+    return {name.lower(): member for name, member in value.items()} if isinstance(value, dict) else {}

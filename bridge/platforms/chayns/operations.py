@@ -1,0 +1,143 @@
+"""What chayns can do beside Intercom: push notifications, e-mails, and telling who is in a UAC group.
+
+Source: the method and field names of https://github.com/TobitSoftware/chayns-backend/wiki. What the answers to these
+calls hold is not published; any 2xx is taken for a yes.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import orjson
+from pydantic import AfterValidator, Field
+
+from bridge.adapter.account import Options
+from bridge.adapter.protocol import HttpAnswer, Operation, Step, Steps
+from bridge.model.delivery import Failed, Sent
+from bridge.model.event import Address
+from bridge.platforms.chayns.account import ChaynsAccount
+from bridge.platforms.chayns.calls import data, failed, get, is_taken, outcome, post, sound
+from bridge.platforms.chayns.outbound import never
+from bridge.platforms.chayns.receivers import lists, numbers, only, whole_number
+
+
+def _words(text: str) -> str:
+    if not text.strip():
+        raise ValueError("has no text")
+    return sound(text)
+
+
+def _line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("is one line")
+    return _words(text)
+
+
+Words = Annotated[str, AfterValidator(_words), Field(max_length=20_000)]
+Line = Annotated[str, AfterValidator(_line), Field(max_length=300)]
+
+
+class Push(Options):
+    alert: Words
+
+
+class Email(Options):
+    subject: Line
+    text: Words
+    headline: Line | None = None
+    greeting: Line | None = None
+
+
+class Members(Options):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found(Sent):
+    """The users in the UAC groups that were asked for, each once, in the order in which chayns names them."""
+
+    users: tuple[int, ...] = ()
+
+
+def push(arguments: Push, to: Address, account: ChaynsAccount) -> Steps:
+    """A push notification to the devices of one user or one UAC group, because chayns takes one in a call."""
+    try:
+        only(to, ("users", "uac_groups"), "a push")
+        users, groups = numbers(to, "users"), numbers(to, "uac_groups")
+    except ValueError as error:
+        return never(str(error))
+    if len(users) + len(groups) != 1:
+        return never("to: a push goes to one user or to one UAC group; write users or uac_groups with one number")
+    path = f"/User/{users[0]}/Push" if users else f"/UAC/{groups[0]}/Push"
+    answer = yield post(account, path, {"alert": arguments.alert})
+    return outcome(answer)
+
+
+def email(arguments: Email, to: Address, account: ChaynsAccount) -> Steps:
+    """One e-mail to all users and UAC groups of `to`."""
+    keys = ("users", "uac_groups")
+    try:
+        only(to, keys, "an e-mail")
+        receivers = lists(to, keys)
+    except ValueError as error:
+        return never(str(error))
+    if not receivers:
+        return never("to: nobody is named; write one of users, uac_groups")
+    fields = {
+        "Subject": arguments.subject,
+        "Headline": arguments.headline,
+        "Text": arguments.text,
+        "Greeting": arguments.greeting,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    answer = yield post(account, "/Email", {**receivers, **given})
+    return outcome(answer)
+
+
+def members(arguments: Members, to: Address, account: ChaynsAccount) -> Steps:
+    """Who is in the UAC groups of `to`; comes to `Found`. One request a group."""
+    try:
+        only(to, ("uac_groups",), "a list of members")
+        groups = numbers(to, "uac_groups")
+    except ValueError as error:
+        return never(str(error))
+    if not groups:
+        return never("to: no group is named; write uac_groups")
+    users: dict[int, None] = {}
+    for group in groups:
+        found = yield from _members_of(group, account)
+        if isinstance(found, Failed):
+            return found
+        users.update(dict.fromkeys(found))
+    return Found(users=tuple(users))
+
+
+def _members_of(group: int, account: ChaynsAccount) -> Generator[Step, HttpAnswer, list[int] | Failed]:
+    query = f"?{account.members_query}" if account.members_query else ""
+    answer = yield get(account, f"/UAC/{group}/User{query}")
+    if not is_taken(answer):
+        return failed(answer)
+    try:
+        return [_user(entry, account.member_field) for entry in data(answer.body)]
+    except orjson.JSONDecodeError:
+        why = "it is not JSON, or it is longer than answers are read; members_query can ask for fewer fields"
+    except ValueError as error:
+        why = str(error)
+    detail = f"the members of UAC group {group} cannot be read: {why}"
+    return Failed(reason="invalid", detail=detail, permanent=True)
+
+
+def _user(entry: object, field: str) -> int:
+    number = whole_number(entry.get(field)) if isinstance(entry, dict) else None
+    if number is None:
+        raise ValueError(f"an entry has no number in {field}, which member_field can rename")
+    return number
+
+
+OPERATIONS: Mapping[str, Operation[ChaynsAccount]] = {
+    "push": Operation(
+        arguments=Push, steps=push, about="A push notification to the devices of one user or one UAC group."
+    ),
+    "email": Operation(arguments=Email, steps=email, about="One e-mail to users and UAC groups."),
+    "members": Operation(arguments=Members, steps=members, about="The numbers of the users in UAC groups."),
+}

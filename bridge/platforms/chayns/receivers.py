@@ -1,0 +1,122 @@
+"""Who gets a message, in the words of `to:` and in those of chayns.
+
+Source: https://github.com/TobitSoftware/chayns-backend/wiki/Reference-Intercom. A template makes texts of numbers, so
+digits are numbers here, and "3, 5" is a list of them.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from bridge.adapter.answers import excerpt
+from bridge.model.event import Address
+
+MOST = 1000
+"""Numbers in one list: chayns names no limit, and a longer one wants a UAC group, or a broadcast."""
+MOST_IMAGES = 10
+
+_LARGEST = 2**63 - 1
+_TOKEN = re.compile(r"[!-~]{1,8000}")
+
+
+def numbers(to: Address, key: str) -> list[int]:
+    """The numbers that `to` gives by this key, each once; none where the key is not there.
+
+    Raises ValueError naming the key for anything but whole numbers from 1.
+    """
+    given = to.get(key)
+    if given is None:
+        return []
+    if isinstance(given, str):
+        given = given.split(",", MOST + 1)
+    listed = list(given) if isinstance(given, list | tuple) else [given]
+    if len(listed) > MOST:
+        raise ValueError(f"to.{key}: at most {MOST} numbers fit into one call")
+    found = [whole_number(one) for one in listed]
+    if None in found:
+        raise ValueError(f"to.{key}: it is a list of numbers, 1 or above")
+    return list(dict.fromkeys(number for number in found if number is not None))
+
+
+def whole_number(given: object) -> int | None:
+    """An id: a whole number from 1, as a number or in ASCII digits."""
+    if isinstance(given, str) and len(given) < 100:
+        digits = given.strip()
+        given = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
+    return given if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= _LARGEST else None
+
+
+def _token(given: object) -> str:
+    # What was given is never quoted: it lets whoever reads it act as the user.
+    if not isinstance(given, str) or not _TOKEN.fullmatch(given):
+        raise ValueError("to.user_access_token: it is the user's tobitAccessToken, one word")
+    return given
+
+
+def _thread_name(given: object) -> str:
+    name = given.strip() if isinstance(given, str) else ""
+    if not name or len(name) > 300 or not name.isprintable():
+        raise ValueError("to.thread_name: it is one line of 1 to 300 characters")
+    return name
+
+
+def _yes_or_no(given: object) -> bool:
+    answer = {"true": True, "false": False}.get(str(given).strip().lower()) if isinstance(given, str | bool) else None
+    if answer is None:
+        raise ValueError("to.group_chat: it is true or false")
+    return answer
+
+
+def _images(given: object) -> list[dict[str, str]]:
+    listed = list(given) if isinstance(given, list | tuple) else [given]
+    urls = [url for url in listed if isinstance(url, str) and _is_url(url)]
+    if len(urls) < len(listed) or len(urls) > MOST_IMAGES:
+        raise ValueError(f"to.images: it is a list of at most {MOST_IMAGES} addresses that begin with https://")
+    return [{"url": url} for url in urls]
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return (
+            len(text) <= 2000 and text.isprintable() and " " not in text
+            and parts.scheme in ("http", "https") and bool(parts.hostname)
+        )  # fmt: skip
+    except ValueError:
+        return False
+
+
+_LISTS: Mapping[str, str] = {"users": "UserIds", "uac_groups": "UacIds", "sites": "ReceiverLocationIds"}
+_BESIDE: Mapping[str, tuple[str, Callable[[object], object]]] = {
+    "thread_name": ("ThreadName", _thread_name),
+    "group_chat": ("UseGroupChat", _yes_or_no),
+    "images": ("Images", _images),
+}
+KEYS = (*_LISTS, "user_access_token", *_BESIDE)
+
+
+def intercom(to: Address) -> dict[str, object]:
+    """The fields of an Intercom message beside its text. Raises ValueError for an address that means nobody."""
+    only(to, KEYS, "an Intercom message")
+    fields: dict[str, object] = dict(lists(to, tuple(_LISTS)))
+    if to.get("user_access_token") is not None:
+        fields["UserAccessToken"] = _token(to["user_access_token"])
+    if not fields:
+        raise ValueError("to: nobody is named; write one of users, uac_groups, sites, user_access_token")
+    for key, (field, read) in _BESIDE.items():
+        if to.get(key) is not None:
+            fields[field] = read(to[key])
+    return fields
+
+
+def lists(to: Address, keys: tuple[str, ...]) -> dict[str, list[int]]:
+    """The lists of receivers that are not empty, by the names that chayns has for them."""
+    return {_LISTS[key]: found for key in keys if (found := numbers(to, key))}
+
+
+def only(to: Address, keys: tuple[str, ...], what: str) -> None:
+    """Raises ValueError for a key of `to` that `what` has no use for: silently left out, somebody would be missed."""
+    for key, value in to.items():
+        if value is not None and key not in keys:
+            name = excerpt(key.encode(errors="replace"), 80)
+            raise ValueError(f"to.{name}: {what} has no such receiver; write {', '.join(keys)}")

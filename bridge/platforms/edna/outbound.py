@@ -1,0 +1,89 @@
+"""A delivery -> one message of edna, or several for a long text. Any 2xx means that edna took it."""
+
+from collections.abc import Generator, Sequence
+
+import orjson
+
+from bridge.adapter.answers import failure
+from bridge.adapter.protocol import HttpAnswer, HttpCall, Step, Steps
+from bridge.clock import to_ms
+from bridge.model.delivery import Delivery, Failed, Sent
+from bridge.platforms.edna.account import EdnaAccount, Way
+from bridge.platforms.edna.integrator import by_integrator, is_taken, json_headers
+from bridge.platforms.edna.message import PATHS, Body, Part, body_of, texts_of
+from bridge.platforms.edna.recipient import one_line, read_recipient, way_to
+
+
+def send(delivery: Delivery, account: EdnaAccount) -> Steps:
+    """Send the reply by the way that `send_by` and `to:` lead to; its parts one after the other.
+
+    Parts that edna took in an earlier attempt of this process are not sent again.
+    """
+    if delivery.reply.private:
+        return never("private: edna shows all to the client; leave `private` out")
+    try:
+        whom = read_recipient(delivery.to)
+        way = way_to(whom, account)
+        bodies = [body_of(way, part, whom, account) for part in _parts(delivery, account)]
+    except ValueError as error:
+        return never(str(error))
+    if not bodies:
+        return never("reply: it has no text, and edna takes no empty message")
+    session, taken = account.session, account.session.taken(delivery)
+    for body in bodies[len(taken) :]:
+        told = yield from post(way, body, account)
+        if isinstance(told, Failed):
+            return told
+        taken = (*taken, told)
+        if len(bodies) > 1:
+            session.note(delivery, taken)
+    session.forget(delivery)
+    return Sent(reference=named(taken))
+
+
+def _parts(delivery: Delivery, account: EdnaAccount) -> list[Part]:
+    """`answer_id` is the same in every attempt, and another for every delivery and part."""
+    stem = f"{account.name}-{delivery.id}-{to_ms(delivery.created_at)}"
+    texts = texts_of(delivery.reply, account)
+    return [
+        Part(text=text, formatted=formatted, answer_id=f"{stem}-{number}")
+        for number, (text, formatted) in enumerate(texts, start=1)
+    ]
+
+
+def post(way: Way, body: Body, account: EdnaAccount) -> Generator[Step, HttpAnswer, str | Failed]:
+    """One message; gives edna's id of it, "" where its answer has none."""
+    if way == "bot":
+        answer: HttpAnswer | Failed = yield _bot_call(body, account)
+    else:
+        answer = yield from by_integrator(account, "POST", PATHS[way], body)
+    if isinstance(answer, Failed):
+        return answer
+    return _id(answer.body) if is_taken(answer) else failure(answer)
+
+
+def _bot_call(body: Body, account: EdnaAccount) -> HttpCall:
+    token = account.bot_token.reveal() if account.bot_token is not None else ""
+    return HttpCall(
+        method="POST",
+        url=account.base_url + PATHS["bot"],
+        headers=json_headers(account.bot_header, f"{account.bot_scheme} {token}".lstrip()),
+        body=orjson.dumps(body),
+    )
+
+
+def _id(body: bytes) -> str:
+    """A message that was taken is taken, whatever can be read of the answer."""
+    try:
+        message = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    return (one_line(message.get("id"), 100) if isinstance(message, dict) else None) or ""
+
+
+def named(taken: Sequence[str]) -> str | None:
+    return ", ".join(filter(None, taken)) or None
+
+
+def never(detail: str) -> Failed:
+    return Failed(reason="invalid", detail=detail, permanent=True)

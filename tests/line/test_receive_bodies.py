@@ -1,0 +1,206 @@
+"""Receive: bodies that are empty, huge, broken off or packed, and senders that never end."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.line.served import (
+    JSON,
+    MAX_ATTACHMENT,
+    MAX_BODY,
+    MESSAGE,
+    Served,
+    a_message,
+    ask,
+    call,
+    head_of,
+    raw,
+    still_served,
+)
+from tests.running import KEY
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "body: not JSON"),
+        (b"{", "body: not JSON"),
+        (b"null", "body: null is given where a JSON object is expected"),
+        (b"[]", "body: a list is given where a JSON object is expected"),
+        (b'{"message": "a", "message": "b"}', "message: given more than once"),
+        (b'{"message": "a\x00b"}', "body: not JSON"),
+        (b'{"message": "\xff\xfe"}', "body: not JSON"),
+        (b'{"message": "\\ud800"}', "body: not JSON"),
+        (b"[" * 30_000 + b"]" * 30_000, "body: not JSON"),
+        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "body: not JSON"),
+    ],
+)
+def test_a_body_that_is_none_is_told(served: Served, body: bytes, said: str) -> None:
+    reply = ask(served, MESSAGE, body)
+    assert reply.status == 400
+    assert reply.message.startswith(said)
+
+
+def test_a_null_byte_in_a_text_is_refused_by_its_field(served: Served) -> None:
+    reply = ask(served, MESSAGE, a_message(served, message="a\0b"))
+    assert (reply.status, reply.message) == (400, "message: the control character U+0000 is not taken")
+
+
+def padded(served: Served, size: int) -> bytes:
+    """A message whose body has this many bytes."""
+    blanks = size - len(a_message(served))
+    return a_message(served).replace(b"{", b"{" + b" " * blanks, 1)
+
+
+def chunks(data: bytes, size: int = 16_384) -> Iterator[bytes]:
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def test_a_body_may_be_as_large_as_the_setting_says(served: Served) -> None:
+    """An attachment's is larger; the path of both is the same, so what is no attachment is refused after it came."""
+    assert ask(served, MESSAGE, padded(served, MAX_BODY)).status == 200
+
+
+def test_a_body_that_is_too_large_is_refused_by_its_length_alone(served: Served) -> None:
+    head = (
+        f"POST {MESSAGE} HTTP/1.1\r\nHost: x\r\napiKey: {KEY}\r\nContent-Type: {JSON}\r\n"
+        f"Content-Length: {MAX_ATTACHMENT + 1}\r\n\r\n"
+    )
+    heard = raw(served, head.encode())
+    assert heard.startswith(b"HTTP/1.1 413 ")
+    said = f"the body has {MAX_ATTACHMENT + 1} bytes; at most {MAX_ATTACHMENT} are taken"
+    assert json.loads(heard.partition(b"\r\n\r\n")[2]) == {"status": "error", "message": said}
+    still_served(served)
+
+
+def test_a_chunked_body_is_counted_as_it_comes(served: Served) -> None:
+    with closing(served.connect()) as connection:
+        reply = call(connection, MESSAGE, chunks(padded(served, MAX_BODY)))
+        assert reply.status == 200
+        still_served(served, connection, reply)
+    head = f"POST {MESSAGE} HTTP/1.1\r\nHost: x\r\napiKey: {KEY}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with closing(served.plug()) as plug:
+        plug.sendall(head.encode())
+        for _ in range(MAX_ATTACHMENT // 16_384 + 1):
+            plug.sendall(b"4000\r\n" + b"x" * 16_384 + b"\r\n")
+        heard = plug.recv(65_536)
+    assert heard.startswith(b"HTTP/1.1 413 ")
+    still_served(served)
+
+
+def test_the_web_chats_bodies_have_the_smaller_bound(served: Served) -> None:
+    headers = {"x-chat-session": "0123456789abcdef" * 2}
+    body = json.dumps({"id": "message-1", "text": "x"}).encode()
+    with closing(served.connect()) as connection:
+        assert call(connection, "/chat/message", body + b" " * (MAX_BODY - len(body)), headers=headers).status == 202
+    reply = ask(served, "/chat/message", body + b" " * (MAX_BODY + 1 - len(body)), headers=headers)
+    assert reply.status == 413
+
+
+def test_a_bomb_of_zeros_is_counted_unpacked(served: Served) -> None:
+    bomb = gzip.compress(b" " * (64 * 2**20))
+    assert len(bomb) < MAX_BODY * 2
+    reply = ask(served, MESSAGE, bomb, headers={"Content-Encoding": "gzip"})
+    assert reply.status == 413
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+def test_a_body_that_is_not_packed_as_it_says_is_told(served: Served, encoding: str) -> None:
+    heard = raw(
+        served,
+        f"POST {MESSAGE} HTTP/1.1\r\nHost: x\r\napiKey: {KEY}\r\nContent-Type: {JSON}\r\nConnection: close\r\n"
+        f"Content-Encoding: {encoding}\r\nContent-Length: 20\r\n\r\nthis is not packed!!".encode(),
+    )
+    assert heard.split()[:2] in ([b"HTTP/1.1", b"400"], [b"HTTP/1.0", b"400"]), heard
+    still_served(served)
+
+
+def test_a_packed_body_is_taken(served: Served) -> None:
+    packed = gzip.compress(a_message(served, message="packed"))
+    assert ask(served, MESSAGE, packed, headers={"Content-Encoding": "gzip"}).status == 200
+
+
+def test_a_body_that_breaks_off_leaves_nothing_behind(served: Served) -> None:
+    head = (
+        f"POST {MESSAGE} HTTP/1.1\r\nHost: x\r\napiKey: {KEY}\r\nContent-Type: {JSON}\r\nContent-Length: 4000\r\n\r\n"
+    )
+    heard = raw(served, head.encode() + a_message(served), then_close=True)
+    assert b" 500 " not in heard
+    still_served(served)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [b"zz\r\n{}\r\n", b"-5\r\n{}", b"5\r\n{}\r\n0\r\n\r\n", b"ffffffffffffffffffff\r\n{}", b"2;x\r\n{}xx0\r\n\r\n"],
+)
+def test_chunks_that_are_none_are_told(served: Served, chunk: bytes) -> None:
+    heard = raw(served, head_of("Transfer-Encoding: chunked") + chunk, then_close=True)
+    assert heard == b"" or heard.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ", b"HTTP/1.1 408 ")), heard
+    still_served(served)
+
+
+def test_a_chunk_that_is_broken_after_the_request_began_is_a_body_that_never_came(served: Served) -> None:
+    """The web server does not tell a handler that is reading already; the time for the body runs out."""
+    with closing(served.plug()) as plug:
+        plug.sendall(head_of("Transfer-Encoding: chunked") + b"5\r\nhello\r\n")
+        still_served(served)
+        plug.sendall(b"zz\r\n1}\r\n")
+        heard = plug.recv(65_536)
+    assert heard.startswith(b"HTTP/1.1 408 "), heard
+    still_served(served)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"POST", b"POST /api/v2/chat/x HTTP/1.1\r\nHost: x\r\napi", b"\r\n\r\n"],
+    ids=["nothing", "method", "header", "blank lines"],
+)
+def test_who_never_ends_the_headers_is_let_go(served: Served, begun: bytes) -> None:
+    assert raw(served, begun) == b""
+    still_served(served)
+
+
+def test_who_dribbles_headers_is_let_go_all_the_same(served: Served) -> None:
+    with closing(served.plug()) as plug:
+        plug.sendall(b"GET / HTTP/1.1\r\n")
+        plug.settimeout(0.05)
+        gone = False
+        for number in range(100):
+            try:
+                plug.sendall(f"x-{number}: y\r\n".encode())
+                gone = plug.recv(1) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                gone = True
+            if gone:
+                break
+        assert gone
+        assert number < 60
+    still_served(served)
+
+
+@pytest.mark.parametrize("coding", ["Content-Length: 4000", "Transfer-Encoding: chunked"])
+def test_who_never_ends_the_body_is_told_and_let_go(served: Served, coding: str) -> None:
+    with closing(served.plug()) as plug:
+        plug.sendall(head_of(coding) + (b"1\r\n{\r\n" if "chunked" in coding else b"{"))
+        heard = plug.recv(65_536)
+    assert heard.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in heard.lower()
+    assert json.loads(heard.partition(b"\r\n\r\n")[2])["message"] == "the body did not come within 0.5 seconds"
+    still_served(served)
+
+
+def test_many_slow_senders_hold_up_nobody(served: Served) -> None:
+    head = f"POST {MESSAGE} HTTP/1.1\r\nHost: x\r\napiKey: {KEY}\r\nContent-Length: 4000\r\n\r\n"
+    plugs = [served.plug() for _ in range(50)]
+    for plug in plugs:
+        plug.sendall(head.encode())
+    still_served(served)
+    for plug in plugs:
+        assert plug.recv(65_536).startswith(b"HTTP/1.1 408 ")
+        plug.close()
+    still_served(served)
