@@ -128,8 +128,11 @@ def _parse(url: str) -> URL:
 
 def _lock(database: Path) -> Callable[[], None]:
     """Keep a second server off the file; the lock goes with the process, however it ends."""
-    database.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreError(f"{database}: the store cannot be kept here: {error.strerror or error}") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -93,3 +93,9 @@ def test_what_is_acknowledged_is_on_the_disk(store: Store) -> None:
         return tuple(connection.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous"))
 
     assert store.read_now(pragmas) == ("wal", 2)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, clock: SetClock) -> None:
+    (tmp_path / "data").write_text("a file stands where the folder should be")
+    with pytest.raises(StoreError, match=r"data/bridge\.db: the store cannot be kept here"):
+        open_store(f"sqlite:///{tmp_path}/data/bridge.db", clock, Unwatched())
