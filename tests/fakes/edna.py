@@ -194,8 +194,8 @@ class Edna:
     def _by_bot(self, body: dict[str, Any]) -> Act:
         kinds = {
             **_CONTENT, "formattedText": str, "answerId": str, "threadsClientId": int, "questionId": int,
-            "sessionId": str, "questionIndex": int, "clientId": str, "receivedAt": str, "quickReplies": list, "settings": dict,
-            "segmentationInfo": dict,
+            "sessionId": str, "questionIndex": int, "clientId": str, "receivedAt": str, "quickReplies": list,
+            "settings": dict, "segmentationInfo": dict,
         }  # fmt: skip
         check(body, kinds)
         if not body.get("text") and not body.get("formattedText"):

@@ -62,8 +62,8 @@ class HelpCrunch:
 
     `messages` are those posted, in order; `searches` the bodies of searches; `refused` what was turned away;
     `changes` what was done beside that: the method, the path and the body.
-    `answers` is used up one a request that is in order; a request that is answered so has taken effect all the same
-    only where its connection hangs or is reset.
+    `answers` is used up one a request that is in order (None: as it should be); a request that is answered so has
+    taken effect all the same only where its connection hangs or is reset.
     """
 
     def __init__(self, *, api_key: str = KEY) -> None:
@@ -74,7 +74,7 @@ class HelpCrunch:
         self.messages: list[dict[str, Any]] = []
         self.searches: list[dict[str, Any]] = []
         self.refused: list[tuple[int, str]] = []
-        self.answers: deque[Behaviour] = deque()
+        self.answers: deque[Behaviour | None] = deque()
         self.url = ""
         self._api_key = api_key
         self._closing = asyncio.Event()

@@ -25,6 +25,7 @@ from bridge.platforms import helpcrunch
 from bridge.platforms.helpcrunch import adapter
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
 from bridge.platforms.helpcrunch.calls import explanation
+from bridge.platforms.helpcrunch.inbound import MEANINGS
 from bridge.rulebook.schema import ActionForm
 from tests.fakes.chat_server import Say
 from tests.fakes.helpcrunch import KEY, HelpCrunch, too_many
@@ -65,15 +66,22 @@ def as_recorded(call: HttpCall) -> dict[str, object]:
     return written if call.body is None else {**written, "body": call.body.decode()}
 
 
+def steps_of(recorded: dict[str, Any]) -> Steps:
+    """The steps of a recorded delivery, or of a recorded operation."""
+    account = HelpCrunchAccount.model_validate(recorded["account"])
+    if "operation" in recorded:
+        operation = adapter.operations[recorded["operation"]]
+        return operation.steps(operation.arguments.model_validate(recorded["arguments"]), recorded["to"], account)
+    given = recorded["delivery"]
+    created_at = datetime.fromisoformat(given["created_at"])
+    return adapter.send(Delivery(**{**given, "reply": Reply(**given["reply"]), "created_at": created_at}), account)
+
+
 @pytest.mark.parametrize("path", OUTBOUND, ids=lambda p: p.stem)
 def test_a_recorded_delivery(path: Path) -> None:
     recorded = json.loads(path.read_bytes())
-    given = recorded["delivery"]
-    delivery = Delivery(
-        **{**given, "reply": Reply(**given["reply"]), "created_at": datetime.fromisoformat(given["created_at"])}
-    )
     answers = [HttpAnswer(**{**answer, "body": answer.get("body", "").encode()}) for answer in recorded["answers"]]
-    calls, outcome = walk(adapter.send(delivery, HelpCrunchAccount.model_validate(recorded["account"])), answers)
+    calls, outcome = walk(steps_of(recorded), answers)
     assert [as_recorded(call) for call in calls] == recorded["calls"]
     assert {{Sent: "sent", Failed: "failed"}[type(outcome)]: asdict(outcome)} == recorded["outcome"]
 
@@ -223,14 +231,20 @@ async def fake() -> AsyncIterator[HelpCrunch]:
 
 
 async def deliver(
-    fake: HelpCrunch, to: dict[str, object], *, patience: float = 20, key: str = KEY, **reply: Any
+    fake: HelpCrunch,
+    to: dict[str, object],
+    *,
+    patience: float = 20,
+    key: str = KEY,
+    application: int | None = None,
+    **reply: Any,
 ) -> Outcome:
     async def post(mail: Post) -> HttpAnswer:
         raise AssertionError("HelpCrunch has no mailboxes")
 
     delivery = a_delivery(to=to, reply=Reply(**{"text": "9 €", **reply}))
     async with Door(SetClock(NOON)) as door:
-        steps = adapter.send(delivery, an_account(base_url=fake.url, api_key=key))
+        steps = adapter.send(delivery, an_account(base_url=fake.url, api_key=key, application=application))
         outcome, _ = await door.drive(steps, post, timedelta(seconds=patience))
     assert isinstance(outcome, Sent) or key not in outcome.detail
     return outcome
@@ -265,6 +279,26 @@ async def test_a_customer_without_a_chat_is_not_written_to(fake: HelpCrunch) -> 
     outcome = await deliver(fake, {"email": "nobody@shop.example"})
     assert outcome == Failed(reason="not_found", detail="to.email: no chat of such a customer", permanent=True)
     assert fake.messages == []
+
+
+async def test_a_customer_without_a_chat_gets_one_in_the_application(fake: HelpCrunch) -> None:
+    fake.add_customer({"id": 47, "email": "carl@shop.example"})
+    assert isinstance(await deliver(fake, {"email": "carl@shop.example"}, application=1), Sent)
+    assert isinstance(await deliver(fake, {"email": "carl@shop.example"}, application=1), Sent)
+    assert fake.changes == [("POST", "/chats", {"customer": 47, "application": 1})]
+    assert [message["chat"] for message in fake.messages] == [3, 3]
+    outcome = await deliver(fake, {"email": "nobody@shop.example"}, application=1)
+    assert outcome == Failed(reason="not_found", detail="to.email: no such customer", permanent=True)
+
+
+async def test_a_chat_whose_beginning_got_no_answer_is_found_by_the_next_attempt(fake: HelpCrunch) -> None:
+    fake.add_customer({"id": 47, "email": "carl@shop.example"})
+    fake.answers.extend([None, "reset"])
+    outcome = await deliver(fake, {"customer": 47}, application=1)
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.permanent) == ("network", False)
+    assert isinstance(await deliver(fake, {"customer": 47}, application=1), Sent)
+    assert len(fake.changes) == 1
 
 
 async def test_a_wrong_key_and_an_unknown_chat(fake: HelpCrunch) -> None:
@@ -323,11 +357,17 @@ def rows(heading: str) -> list[list[str]]:
 def test_the_document_says_what_the_code_does() -> None:
     own = set(HelpCrunchAccount.model_fields) - (set(Account.model_fields) - {"platform", "base_url", "budget"})
     assert {row[0] for row in rows("Settings")[2:]} == own
+    assert [(row[0], row[2]) for row in rows("Operations")[2:]] == [
+        (name, operation.about) for name, operation in adapter.operations.items()
+    ]
+    documented = {(row[0], row[1], row[2]) for row in rows("Webhooks")[2:]}
+    assert documented == {(name, kind, sender) for name, (kind, sender) in MEANINGS.items()}
     assert [row[0] for row in rows("Sending")[2:6]] == ["chat", "customer", "user_id", "email"]
     assert {row[0] for row in rows("Sending")[2:6]} == set(adapter.to_keys)
     settings = tomllib.loads(DOC.split("```toml\n")[1].split("```")[0].replace("   ", ""))["accounts"]["shop"]
     account = HelpCrunchAccount.model_validate(
-        {"name": "shop", **settings}, context=Surroundings(environ={"HELPCRUNCH_API_KEY": KEY})
+        {"name": "shop", **settings},
+        context=Surroundings(environ={"HELPCRUNCH_API_KEY": KEY, "HELPCRUNCH_SIGNING_KEY": "s"}),
     )
     assert (account.agent, account.api_key.reveal()) == (4188, KEY)
     for action in yaml.safe_load(DOC.split("```yaml\n")[1].split("```")[0])["do"]:

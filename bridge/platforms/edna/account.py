@@ -47,7 +47,7 @@ def _bot_token(secret: Secret) -> Secret:
 
 def _network(value: object) -> object:
     if not isinstance(value, str):
-        return value
+        raise ValueError("must be a text: write for example 203.0.113.7 or 203.0.113.0/24")
     try:
         network = ip_network(value)
     except ValueError as error:
