@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from bridge.adapter.protocol import HttpAnswer, HttpCall, Post
 from bridge.adapter.secret import Surroundings
 from bridge.clock import SetClock
 from bridge.model.delivery import Failed, Outcome, Sent, Unknown
+from bridge.model.event import Address
 from bridge.platforms import chayns
 from bridge.platforms.chayns import adapter
 from bridge.platforms.chayns.account import ChaynsAccount
@@ -44,7 +45,7 @@ async def fake() -> AsyncIterator[Chayns]:
 
 
 async def perform(
-    fake: Chayns, name: str, to: dict[str, object], arguments: dict[str, object] | None = None, **options: Any
+    fake: Chayns, name: str, to: Address, arguments: Mapping[str, object] | None = None, **options: Any
 ) -> Outcome:
     async def post(mail: Post) -> HttpAnswer:
         raise AssertionError("chayns has no mailboxes")
@@ -125,7 +126,7 @@ async def test_receivers_are_refused_by_name(fake: Chayns, name: str, to: dict[s
     assert isinstance(outcome, Failed)
     assert (outcome.reason, outcome.permanent) == ("invalid", True)
     assert outcome.detail.startswith(words)
-    assert fake.sent == fake.refused == []
+    assert (fake.sent, fake.refused) == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Steps, Webhook
 from bridge.clock import SetClock
 from bridge.errors import Refused
 from bridge.model.delivery import Delivery, Failed, Outcome, Reply, Sent, Unknown
+from bridge.model.event import Address
 from bridge.platforms import chayns
 from bridge.platforms.chayns import adapter
 from bridge.platforms.chayns.account import ChaynsAccount
@@ -250,7 +251,7 @@ async def fake() -> AsyncIterator[Chayns]:
         yield opened
 
 
-async def deliver(fake: Chayns, to: dict[str, object], *, patience: float = 20, **options: Any) -> Outcome:
+async def deliver(fake: Chayns, to: Address, *, patience: float = 20, **options: Any) -> Outcome:
     async def post(mail: Post) -> HttpAnswer:
         raise AssertionError("chayns has no mailboxes")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct, structs
 
 from bridge.adapter.protocol import Answer, HttpAnswer, HttpCall, Steps, Webhook
 from bridge.adapter.secret import Secret
@@ -28,6 +29,8 @@ def plain(value: object) -> Any:
     def simple(item: object) -> object:
         if isinstance(item, datetime):
             return item.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        if isinstance(item, Struct):
+            return structs.asdict(item)
         assert isinstance(item, timedelta)
         return item.total_seconds()
 
@@ -44,7 +47,7 @@ def test_a_recorded_request(path: Path) -> None:
     account = EdnaAccount.model_validate(recorded["account"])
     adapter.verify(request, account)
     notice = adapter.parse(request, account)
-    assert [plain(asdict(event)) for event in notice.events] == expected["events"]
+    assert [plain(event) for event in notice.events] == expected["events"]
     assert isinstance(notice.answer, Answer)
     assert {**asdict(notice.answer), "body": notice.answer.body.decode()} == expected["answer"]
 

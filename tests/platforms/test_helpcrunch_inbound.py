@@ -2,7 +2,7 @@
 
 import hmac
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct, structs
 
 from bridge.adapter.protocol import Answer, Webhook
 from bridge.errors import Refused
@@ -67,6 +68,8 @@ def plain(value: object) -> Any:
     """A value as the recordings write it."""
 
     def simple(item: object) -> object:
+        if isinstance(item, Struct):
+            return structs.asdict(item)
         assert isinstance(item, datetime)
         return item.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
@@ -84,7 +87,7 @@ def test_a_recorded_webhook(path: Path) -> None:
     adapter.verify(webhook, account)
     notice = adapter.parse(webhook, account)
     assert isinstance(notice.answer, Answer)
-    assert [plain(asdict(event)) for event in notice.events] == expected["events"]
+    assert [plain(event) for event in notice.events] == expected["events"]
     assert {**asdict(notice.answer), "body": json.loads(notice.answer.body)} == expected["answer"]
 
 
@@ -220,9 +223,7 @@ def test_a_repeat_has_the_same_key() -> None:
 @pytest.mark.parametrize("created", [9e15, -1, "soon", True, [], "1e400", None])
 def test_a_time_that_is_none_is_the_time_of_the_envelope(created: object) -> None:
     data = {**DATA, "message": {"text": "hi", "createdAt": created}}
-    late = replace(a_webhook({**ENVELOPE, "eventData": data, "createdAt": NOW - 5}))
-    (event,) = adapter.parse(late, an_account()).events
-    assert event.at == NOON - timedelta(seconds=5)
+    assert parsed({**ENVELOPE, "eventData": data, "createdAt": NOW - 5}).at == NOON - timedelta(seconds=5)
 
 
 JSON = st.recursive(
@@ -243,13 +244,16 @@ ENVELOPES = st.fixed_dictionaries(
 
 @given(st.binary() | ENVELOPES)
 def test_anything_becomes_an_event_or_is_refused(body: object) -> None:
+    refusal: Refused | None = None
     try:
         (event,) = adapter.parse(a_webhook(body), an_account()).events
-    except Refused as refusal:
+    except Refused as caught:
+        refusal = caught
+    if refusal is not None:
         assert refusal.status in (400, 401)
         assert len(refusal.message) < 400
-    else:
-        assert event.at <= NOON
-        assert event.key.isprintable()
-        assert event.conversation.isprintable()
-        assert event.text is None or event.text
+        return
+    assert event.at <= NOON
+    assert event.key.isprintable()
+    assert event.conversation.isprintable()
+    assert event.text is None or event.text

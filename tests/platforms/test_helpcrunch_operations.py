@@ -22,6 +22,7 @@ from tests.values import NOON, a_delivery
 
 ANNA = {"id": 45, "email": "anna@shop.example", "userId": "u-1"}
 CHAT = {"chat": 1}
+LATER = "2026-03-27T16:00+02:00"
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def drive(steps: Steps) -> Outcome:
     return outcome
 
 
-async def do(fake: HelpCrunch, name: str, to: dict[str, object], **arguments: Any) -> Outcome:
+async def do(fake: HelpCrunch, name: str, to: dict[str, object], /, **arguments: Any) -> Outcome:
     operation = adapter.operations[name]
     return await drive(operation.steps(operation.arguments.model_validate(arguments), to, an_account(fake)))
 
@@ -60,7 +61,7 @@ async def do(fake: HelpCrunch, name: str, to: dict[str, object], **arguments: An
         ("department", {"department": 7}, CHAT, ("PUT", "/chats/department", {"id": 1, "department": 7})),
         ("status", {"status": "onhold"}, CHAT, ("PUT", "/chats/status", {"id": 1, "status": "on hold"})),
         ("close", {}, {"email": "anna@shop.example"}, ("PUT", "/chats/status", {"id": 1, "status": "closed"})),
-        ("snooze", {"until": "2026-03-27T16:00+02:00"}, CHAT, ("PUT", "/chats/snooze", {"id": 1, "snoozedUntil": 1774620000})),
+        ("snooze", {"until": LATER}, CHAT, ("PUT", "/chats/snooze", {"id": 1, "snoozedUntil": 1774620000})),
         ("unsnooze", {}, CHAT, ("PUT", "/chats/snooze", {"id": 1, "snoozedUntil": None})),
         ("rate", {"rating": "poor"}, CHAT, ("PUT", "/chats/rate", {"id": 1, "rating": "poor"})),
         ("mark_read", {}, CHAT, ("PUT", "/chats/readByAgent", {"id": 1, "readByAgent": True})),
@@ -230,8 +231,10 @@ def test_any_list_of_messages_comes_to_an_outcome(listed: Any) -> None:
     steps = reconcile(a_delivery(to=CHAT), account, datetime(2026, 3, 27, tzinfo=UTC))
     body = listed if isinstance(listed, bytes) else json.dumps({"data": listed}).encode()
     next(steps)
+    outcome: Outcome = Sent()
     try:
         while True:
             steps.send(HttpAnswer(status=200, body=body))
     except StopIteration as end:
-        assert isinstance(end.value, Failed | Unknown)
+        outcome = end.value
+    assert isinstance(outcome, Failed | Unknown)

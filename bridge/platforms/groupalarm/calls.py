@@ -29,9 +29,13 @@ def ask(
     content_type: str = "application/json",
 ) -> HttpCall:
     """A change. What PUT and DELETE do twice, they have done once, so these are safe to repeat."""
-    headers = _headers(account) | ({"content-type": content_type} if body is not None else {})
-    url = account.base_url + path
-    return HttpCall(method=method, url=url, headers=headers, body=body or b"", safe=method != "POST")
+    headers = _headers(account)
+    if body is not None:
+        headers["content-type"] = content_type
+    if method != "DELETE" and not body:
+        # The door's client leaves it out where there is no body, and many servers then answer 411.
+        headers["content-length"] = "0"
+    return HttpCall(method=method, url=account.base_url + path, headers=headers, body=body, safe=method != "POST")
 
 
 def json(**fields: object) -> bytes:

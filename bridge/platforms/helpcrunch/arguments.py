@@ -25,8 +25,9 @@ def _moment(given: object) -> object:
     """ "2026-03-28T09:00+02:00", or seconds since 1970."""
     try:
         if isinstance(given, int | float) and not isinstance(given, bool):
-            return datetime.fromtimestamp(given, UTC)
-        given = datetime.fromisoformat(given) if isinstance(given, str) else given
+            given = datetime.fromtimestamp(given, UTC)
+        elif isinstance(given, str):
+            given = datetime.fromisoformat(given)
     except (ValueError, OverflowError, OSError):
         raise ValueError(f'"{str(given)[:80]}" is not a time: write for example "2026-03-28T09:00+02:00"') from None
     if isinstance(given, datetime):
