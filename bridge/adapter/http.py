@@ -8,7 +8,7 @@ Redirects are not followed, cookies not kept, bodies not decompressed, certifica
 authorities of the operating system; SSL_CERT_FILE names others).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from importlib.metadata import version
@@ -22,7 +22,7 @@ from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
 from bridge.adapter.answers import excerpt, retry_after
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, SignedCall, Steps
+from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, HttpCall, Post, SignedCall, Steps
 from bridge.clock import Clock
 from bridge.errors import BridgeError
 from bridge.model.delivery import Failed, Outcome, Reason, Unknown
@@ -117,8 +117,9 @@ class Door:
         try:
             async with request as response:
                 status, headers = response.status, _headers(response)
-                while len(body) < self._most:
-                    chunk = await response.body_reader.read(self._most - len(body))
+                wanted = min(self._most, _length(headers, self._most))
+                while len(body) < wanted:
+                    chunk = await response.body_reader.read(wanted - len(body))
                     if chunk is None:
                         break
                     body += chunk
@@ -139,27 +140,29 @@ class Door:
         the account may make one more. A call that got no answer fails, to be tried again, where making it twice does
         no harm; otherwise the outcome is Unknown. What the adapter itself raises comes out.
         """
-        answer: HttpAnswer | None = None
+        seen: HttpAnswer | None = None
         try:
             step = next(steps)
             while True:
                 if isinstance(step, Post):
                     answer = await post(step)
                 else:
-                    if answer is not None:
+                    if seen is not None:
                         await turn()
                     answer = await self.call(step, timeout=timeout)
+                # What is seen is kept with the attempt, and shown to people.
+                seen = HttpAnswer(status=answer.status) if isinstance(step, ConfidentialCall) else answer
                 step = steps.send(answer)
         except StopIteration as end:
             outcome: Outcome = end.value
-            return outcome, answer
+            return outcome, seen
         except NeverSent as error:
             permanent = error.reason in ("invalid", "refused")
-            return Failed(reason=error.reason, detail=error.detail, permanent=permanent), answer
+            return Failed(reason=error.reason, detail=error.detail, permanent=permanent), seen
         except NoAnswer as error:
             if isinstance(step, HttpCall) and step.safe:
-                return Failed(reason=error.reason, detail=error.detail), answer
-            return Unknown(reason=error.reason, detail=error.detail), answer
+                return Failed(reason=error.reason, detail=error.detail), seen
+            return Unknown(reason=error.reason, detail=error.detail), seen
         finally:
             steps.close()
 
@@ -217,6 +220,12 @@ class Door:
             if seconds is not None:
                 headers["retry-after"] = f"{seconds:.0f}"
         return headers
+
+
+def _length(headers: Mapping[str, str], unknown: int) -> int:
+    """How long a body says it is. Who knows that need not ask once more to learn that it has ended."""
+    said = headers.get("content-length", "")
+    return int(said) if said.isdecimal() else unknown
 
 
 def _headers(response: Response) -> dict[str, str]:

@@ -85,7 +85,8 @@ class Receiver:
                 self._metrics.refused(refusal.status)
                 return _refusal(refuse, refusal)
             except StoreError as error:
-                log().error("not accepted", path=request.path, error=str(error))
+                # The path itself may carry the secret of an account.
+                log().error("not accepted", route=route.path, error=str(error))
                 self._metrics.refused(503)
                 return _refusal(refuse, Refused(503, "the event could not be kept; send it again", retry_after=5))
             return response

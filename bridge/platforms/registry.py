@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.adapter.protocol import Adapter
-from bridge.platforms import chayns, groupalarm, helpcrunch, omnidesk, webchat
+from bridge.platforms import chayns, edna, groupalarm, helpcrunch, omnidesk, webchat
 
 _ALL: tuple[Adapter[Any], ...] = (
     chayns.adapter,
+    edna.adapter,
     groupalarm.adapter,
     helpcrunch.adapter,
     omnidesk.adapter,

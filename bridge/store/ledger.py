@@ -62,7 +62,7 @@ class _Entry(Struct, frozen=True, kw_only=True):
 class Ledger:
     def __init__(self, connection: Connection, events_to_come: Iterable[Event], now: datetime) -> None:
         self._connection = connection
-        self._now = now
+        self._now, self._at = now, to_ms(now)
         coming = list(events_to_come)
         self._identities = {id(event): identity(event) for event in coming}
         self._seen: dict[str, int] = dict(_REPEATS.fetch(connection, identities=as_list(self._identities.values())))
@@ -85,7 +85,7 @@ class Ledger:
         before = self._seen.get(self._identities[id(event)])
         if before is None:
             return False
-        return event.repeat_within is None or to_ms(self._now) - before < event.repeat_within.total_seconds() * 1000
+        return event.repeat_within is None or self._at - before < event.repeat_within.total_seconds() * 1000
 
     def facts(self, event: Event) -> Facts:
         """The event with its conversation (the event counted in) and what is remembered."""
@@ -100,15 +100,15 @@ class Ledger:
 
     def record(self, event: Event, conversation: Conversation, trace: object) -> int:
         """Note the event and its conversation as it now stands; gives the event's number."""
-        mark, now = self._identities[id(event)], to_ms(self._now)
+        mark = self._identities[id(event)]
         if (before := self._seen.get(mark)) is not None:
             self._aged_out.append({"old": mark, "new": f"{mark}@{before}"})
-        self._seen[mark] = now
+        self._seen[mark] = self._at
         self._last_event += 1
-        self._events.append(event_row(self._last_event, mark, event, now, trace))
+        self._events.append(event_row(self._last_event, mark, event, self._at, trace))
         key = conversation_key(event.account, event.conversation)
-        memory = self._conversations[key][1] if key in self._conversations else EMPTY
-        self._conversations[key] = conversation, memory
+        known = self._conversations.get(key)
+        self._conversations[key] = conversation, EMPTY if known is None else known[1]
         self._changed_conversations.add(key)
         return self._last_event
 
@@ -140,12 +140,12 @@ class Ledger:
         if self._events:
             _NEW_EVENT.run(self._connection, self._events)
         if self._changed_conversations:
-            rows = [conversation_row(*self._conversations[key]) for key in self._changed_conversations]
+            rows = [conversation_row(key, *self._conversations[key]) for key in self._changed_conversations]
             _KEEP_CONVERSATION.run(self._connection, rows)
         if self._changed_memories:
-            at = to_ms(self._now)
             documents = [
-                {"key": key, "document": dump(self._memories[key]), "changed_at": at} for key in self._changed_memories
+                {"key": key, "document": dump(self._memories[key]), "changed_at": self._at}
+                for key in self._changed_memories
             ]
             _KEEP_MEMORY.run(self._connection, documents)
         return self._write_deliveries(claim) if self._entries else ()
@@ -155,6 +155,7 @@ class Ledger:
         busy = {lane for (lane,) in _BUSY.fetch(self._connection, lanes=as_list(lanes))}
         rows: list[dict[str, object]] = []
         claimed: list[Delivery] = []
+        until = to_ms(claim.until)
         for entry in self._entries:
             delivery = entry.delivery
             state: State = "dead" if entry.dead else "queued"
@@ -162,9 +163,9 @@ class Ledger:
             if not entry.dead and delivery.lane not in busy:
                 busy.add(delivery.lane)
                 if delivery.account in claim.full:
-                    wake_at = to_ms(self._now)
+                    wake_at = self._at
                 else:
-                    state, wake_at = "claimed", to_ms(claim.until)
+                    state, wake_at = "claimed", until
                     claimed.append(delivery)
             rows.append(
                 {
@@ -174,7 +175,7 @@ class Ledger:
                     "worker": claim.worker if state == "claimed" else None,
                     "reason": entry.dead,
                     "detail": entry.detail,
-                    "finished_at": to_ms(self._now) if entry.dead else None,
+                    "finished_at": self._at if entry.dead else None,
                 }
             )
         _NEW_DELIVERY.run(self._connection, rows)

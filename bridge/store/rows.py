@@ -51,9 +51,9 @@ def event_from(body: str) -> Event:
     return _event(body)
 
 
-def conversation_row(conversation: Conversation, memory: Memory) -> dict[str, object]:
+def conversation_row(key: str, conversation: Conversation, memory: Memory) -> dict[str, object]:
     return {
-        "key": conversation_key(conversation.account, conversation.id),
+        "key": key,
         "account": conversation.account,
         "last_at": to_ms(conversation.last_at),
         "ended": int(conversation.ended),

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Steps
+from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, HttpCall, Post, Steps
 from bridge.clock import SetClock
 from bridge.model.delivery import Failed, Outcome, Sent, Unknown
 from tests.fakes.sockets import Behaviour, closes, hangs, polite, serving
@@ -105,3 +105,10 @@ async def test_what_an_adapter_raises_comes_out(door: Door) -> None:
 
     with pytest.raises(ZeroDivisionError):
         await door.drive(broken(), post, PATIENT)
+
+
+async def test_the_answer_to_a_confidential_call_is_not_kept(door: Door) -> None:
+    async with serving(polite) as server:
+        adapter = Adapter(ConfidentialCall(method="POST", url=server.url, body=b"{}", safe=True))
+        assert await drive(door, adapter) == (Sent(reference="1 answers"), HttpAnswer(status=200))
+    assert adapter.answers[0].body == b"ok"

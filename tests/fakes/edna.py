@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -108,7 +109,7 @@ class Edna:
         if request.query_string:
             raise Wrong(400, "no query is expected")
         body = await _body(request)
-        match request.method, *request.path.strip("/").split("/"):
+        match request.method, *map(unquote, request.raw_path.strip("/").split("/")):
             case "POST", "api", "auth", "login":
                 return self._log_in(body, headers)
             case "POST", "api", "v1", "chatbot":

@@ -102,6 +102,7 @@ async def test_a_message_with_files_and_quick_replies(fake: Edna) -> None:
             {"text": "a", "quick_replies": [{"text": "b"}]},
             "quick_replies: only the bot",
         ),
+        ("message", {"question": 1}, {"files": [FILE]}, "text: missing; the bot's answers need one"),
         ("message", {}, {"text": "a"}, "to: write threads_client_id, client_id or thread"),
     ],
 )
@@ -126,6 +127,7 @@ def test_a_recipient_that_will_not_do_is_refused_by_name(
         ("block", {"reason": ""}, "at least 1 character"),
         ("thread", {"id": 902}, "not permitted"),
         ("message", {}, "text and files: one of them is needed"),
+        ("message", {"text": " ", "quick_replies": [{"text": "red"}]}, "text and files: one of them is needed"),
         ("message", {"text": "a" * 100_001}, "at most 100000 characters"),
         ("message", {"files": [{**FILE, "url": "https://x/" + "x" * 4000}]}, "at most 4000 characters"),
         ("message", {"files": [{**FILE, "url": "file:///etc/passwd"}]}, "should match pattern"),
@@ -139,18 +141,6 @@ def test_arguments_are_refused_with_the_way_out(name: str, arguments: dict[str, 
     with pytest.raises(ValidationError) as caught:
         adapter.operations[name].arguments.model_validate(arguments)
     assert words in str(caught.value)
-
-
-def test_quick_replies_alone_are_an_answer() -> None:
-    operation = adapter.operations["message"]
-    (problem,) = _problems(operation.arguments.model_validate, {"text": " ", "quick_replies": []})
-    assert "text and files" in problem
-
-
-def _problems(validate: Any, arguments: dict[str, Any]) -> list[str]:
-    with pytest.raises(ValidationError) as caught:
-        validate(arguments)
-    return [one["msg"] for one in caught.value.errors()]
 
 
 def test_calls_that_change_nothing_twice_are_safe() -> None:

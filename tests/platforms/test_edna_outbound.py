@@ -1,6 +1,5 @@
 """Deliveries: which way they go, the log-in that all share, long texts; and over real HTTP to a strict edna."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,17 +12,15 @@ from bridge.adapter.protocol import HttpAnswer, HttpCall, Steps
 from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
 from bridge.platforms.edna import adapter
 from bridge.platforms.edna.account import EdnaAccount
-from bridge.platforms.edna.integrator import issued_token
 from bridge.platforms.edna.recipient import read_recipient, way_to
 from bridge.platforms.edna.session import MOST_BEGUN, Session
 from tests.fakes.chat_server import Say
 from tests.fakes.edna import PASSWORD, Edna
-from tests.platforms.edna_calls import MESSAGE, an_account, drive, issued, parse, taken, token_of, walk
+from tests.platforms.edna_calls import MESSAGE, an_account, drive, issued, parse, taken, walk
 from tests.values import a_delivery
 
 CLIENT = {"threads_client_id": 17}
 ASKED = {**CLIENT, "bot": True, "thread": "902", "question": 5501, "question_index": 1, "channel": "WEB"}
-REFUSED = HttpAnswer(status=401)
 BUSY = HttpAnswer(status=429)
 BOT_ONLY = {"login": None, "password": None, "agent_login": None}
 
@@ -99,91 +96,15 @@ def test_numbers_may_be_texts_as_templates_make_them() -> None:
     assert json.loads(call.body or b"")["threadsClientId"] == 17
 
 
-# The log-in.
-
-
-@pytest.mark.parametrize(
-    ("answer", "token"),
-    [
-        (issued("a.b-c_=/+"), "a.b-c_=/+"),
-        (HttpAnswer(status=200, body=b'{"token":"plain"}'), "plain"),
-        (HttpAnswer(status=200, body=b'{"token":"bearer Bearer twice"}'), "twice"),
-        (HttpAnswer(status=200, headers={"authorization": "Bearer Bearer head"}, body=b"[]"), "head"),
-        (HttpAnswer(status=200, headers={"authorization": "Bearer head"}, body=b'{"token":""}'), "head"),
-        (HttpAnswer(status=200, body=b'{"token":"two words"}'), None),
-        (HttpAnswer(status=200, body=b'{"token":"line\\nend"}'), None),
-        (HttpAnswer(status=200, body=b'{"token":7}'), None),
-        (HttpAnswer(status=200, body=b"<html>"), None),
-    ],
-)
-def test_a_token_is_read_without_its_bearers(answer: HttpAnswer, token: str | None) -> None:
-    found = issued_token(answer)
-    assert (found.reveal() if found else None) == token
-
-
-def test_the_second_delivery_needs_no_log_in() -> None:
-    account = an_account()
-    first, _ = walk(adapter.send(a_delivery(to=CLIENT), account), [issued(), taken()])
-    second, _ = walk(adapter.send(a_delivery(id=2, to=CLIENT), account), [taken()])
-    assert [call.safe for call in first + second] == [True, False, False]
-    assert [token_of(call) for call in (first[1], second[0])] == ["tok-1", "tok-1"]
-
-
-def test_who_finds_a_newer_token_goes_on_with_it() -> None:
-    """Two begin without a token; the second log-in ends the first one's token."""
-    account = an_account()
-    one, two = (adapter.send(a_delivery(id=number, to=CLIENT), account) for number in (1, 2))
-    next(one)
-    next(two)
-    assert token_of(one.send(issued("tok-1"))) == "tok-1"  # type: ignore[arg-type]
-    assert token_of(two.send(issued("tok-2"))) == "tok-2"  # type: ignore[arg-type]
-    assert token_of(one.send(REFUSED)) == "tok-2"  # type: ignore[arg-type]
-    assert account.session.token is not None
-
-
-def test_a_late_refusal_leaves_the_newer_token_alone() -> None:
-    account = an_account()
-    walk(adapter.send(a_delivery(to=CLIENT), account), [issued("tok-0"), taken()])
-    late = adapter.send(a_delivery(id=2, to=CLIENT), account)
-    assert token_of(next(late)) == "tok-0"  # type: ignore[arg-type]
-    walk(adapter.send(a_delivery(id=3, to=CLIENT), account), [REFUSED, issued("tok-1"), taken()])
-    again = late.send(REFUSED)
-    assert token_of(again) == "tok-1"  # type: ignore[arg-type]
-    calls, _ = walk(adapter.send(a_delivery(id=4, to=CLIENT), account), [taken()])
-    assert token_of(calls[0]) == "tok-1"
-
-
-def test_a_new_token_that_is_refused_is_for_ever() -> None:
-    calls, outcome = walk(adapter.send(a_delivery(to=CLIENT), an_account()), [issued(), REFUSED])
-    assert isinstance(outcome, Failed)
-    assert (outcome.reason, outcome.permanent, len(calls)) == ("auth", True, 2)
-
-
-def test_tokens_that_are_refused_as_others_renew_them_are_tried_later() -> None:
-    account = an_account()
-    steps = adapter.send(a_delivery(to=CLIENT), account)
-    next(steps)
-    steps.send(issued("tok-0"))
-    outcome: Outcome | None = None
-    for number in range(1, 4):
-        walk(adapter.send(a_delivery(id=9, to=CLIENT), account), [REFUSED, issued(f"tok-{number}"), taken()])
-        try:
-            steps.send(REFUSED)
-        except StopIteration as end:
-            outcome = end.value
-    assert isinstance(outcome, Failed)
-    assert (outcome.reason, outcome.permanent) == ("auth", False)
-
-
-def test_without_a_log_in_an_agent_cannot_write() -> None:
-    account = an_account(**{**BOT_ONLY, "bot_token": None, "reply_via": "shop"})
-    calls, outcome = walk(adapter.send(a_delivery(to=CLIENT), account), [])
-    assert calls == []
-    assert isinstance(outcome, Failed)
-    assert outcome.detail == "login and password: missing in the account; add them, then replay"
-
-
 # Long texts.
+
+
+def test_marks_that_make_a_text_too_long_are_left_out() -> None:
+    account, reply = an_account(max_text=10), Reply(text="**123456789**", format="markdown")
+    (call,), _ = walk(adapter.send(a_delivery(to=ASKED, reply=reply), account), [taken()])
+    assert call.body is not None
+    said = json.loads(call.body)
+    assert (said["text"], "formattedText" in said) == ("123456789", False)
 
 
 def exhaust(steps: Steps, answer: HttpAnswer) -> tuple[list[HttpCall], Outcome]:
@@ -327,38 +248,6 @@ async def test_every_way_is_taken_by_a_strict_edna(fake: Edna) -> None:
         "text": "9 €", "clientId": "c-17", "login": "bot", "status": "READY", "channelType": "MOBILE",
         "appMarker": "shop-app",
     }  # fmt: skip
-
-
-async def test_a_token_that_is_over_is_renewed(fake: Edna) -> None:
-    account = at(fake)
-    assert isinstance(await deliver(account, CLIENT), Sent)
-    fake.expire()
-    assert isinstance(await deliver(account, CLIENT), Sent)
-    assert (fake.log_ins, fake.refused) == (2, [(401, "Unauthorized")])
-
-
-async def test_many_at_once_share_a_log_in(fake: Edna) -> None:
-    account = at(fake)
-    for expected in (8, 16):
-        outcomes = await asyncio.gather(*(deliver(account, CLIENT, id=number) for number in range(8)))
-        assert all(isinstance(outcome, Sent) for outcome in outcomes)
-        assert len(fake.sent) == expected
-        log_ins = fake.log_ins
-    fake.expire()
-    assert log_ins <= 8
-    outcomes = await asyncio.gather(*(deliver(account, CLIENT, id=number) for number in range(8)))
-    assert all(isinstance(outcome, Sent) for outcome in outcomes)
-    assert log_ins < fake.log_ins <= log_ins + 8
-
-
-async def test_a_user_without_rights_and_a_wrong_password(fake: Edna) -> None:
-    fake.rights = False
-    outcome = await deliver(at(fake), CLIENT)
-    assert isinstance(outcome, Failed)
-    assert (outcome.reason, outcome.permanent, fake.log_ins) == ("auth", True, 1)
-    outcome = await deliver(at(fake, password="another"), CLIENT)
-    words = 'log-in: 401: {"message": "Bad credentials"}'
-    assert outcome == Failed(reason="auth", detail=words, permanent=True)
 
 
 async def test_a_long_text_is_sent_in_parts_and_never_over_the_limit(fake: Edna) -> None:

@@ -56,9 +56,9 @@ def by_integrator(
         )
         if answer.status != 401:
             return answer
-        if session.token is token:
+        if session.token == token:
             session.token = None
-        if token is issued and session.token is None:
+        if token == issued and session.token is None:
             return replace(
                 failure(answer), detail="401: a token that was just issued is refused: has the user its rights?"
             )

@@ -105,8 +105,10 @@ def body_of(way: Way, part: Part, whom: Recipient, account: EdnaAccount) -> Body
 
 
 def _by_bot(part: Part, whom: Recipient, account: EdnaAccount) -> Body:
+    if not part.text:
+        raise ValueError("text: missing; the bot's answers need one, beside files too")
     return {
-        "text": part.text or None,
+        "text": part.text,
         "formattedText": part.formatted,
         "answerId": part.answer_id,
         **_asker(whom),

@@ -39,7 +39,7 @@ class Message(Options):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if not self.text.strip() and not (self.files or self.quick_replies):
+        if not self.text.strip() and not self.files:
             raise ValueError("text and files: one of them is needed")
         return self
 

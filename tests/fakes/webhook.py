@@ -1,0 +1,90 @@
+"""A receiver of Standard Webhooks as a real server on a free port; what the standard asks of a sender, it checks.
+
+The standard: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md. The signature
+is computed here anew, from the decoded key that the test gives.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+from base64 import b64encode
+from collections import deque
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from tests.fakes.chat_server import Behaviour
+
+PATH = "/in"
+
+
+class Receiver:
+    """`async with Receiver(key, now) as fake:`; `fake.url` is the account's url, `now` its clock (seconds since 1970).
+
+    `taken` are the bodies of the webhooks taken, each once however often it came; `attempts` counts every one that was
+    in order; `refused` are the complaints about others. `answers` is used up one a webhook that is in order.
+    """
+
+    def __init__(self, key: bytes, now: float) -> None:
+        self.taken: dict[str, dict[str, Any]] = {}
+        self.attempts = 0
+        self.refused: list[str] = []
+        self.answers: deque[Behaviour] = deque()
+        self.now = now
+        self.url = ""
+        self._key = key
+        self._closing = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._take)
+        self._runner = web.AppRunner(app, shutdown_timeout=0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}{PATH}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        await self._runner.cleanup()
+
+    async def _take(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        wrong = self._wrong(request, body)
+        if wrong is not None:
+            self.refused.append(wrong)
+            return web.Response(status=400, text=wrong)
+        self.attempts += 1
+        behaviour = self.answers.popleft() if self.answers else None
+        if behaviour is not None and not isinstance(behaviour, str):
+            return web.Response(status=behaviour.status, headers=behaviour.headers, text=behaviour.body)
+        self.taken.setdefault(request.headers["webhook-id"], json.loads(body))
+        if behaviour == "hang":
+            await self._closing.wait()
+        if behaviour is not None and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=204)
+
+    def _wrong(self, request: web.Request, body: bytes) -> str | None:
+        if request.method != "POST" or request.path_qs != PATH:
+            return f"{request.method} {request.path_qs}: only POST {PATH} is taken"
+        if request.headers.get("Content-Type") != "application/json":
+            return "content-type: application/json is expected"
+        name = request.headers.get("webhook-id", "")
+        seconds = request.headers.get("webhook-timestamp", "")
+        if not name or "." in name or not re.fullmatch(r"[0-9]+", seconds) or abs(int(seconds) - self.now) > 300:
+            return "webhook-id or webhook-timestamp: missing, malformed or too far from now"
+        digest = hmac.new(self._key, f"{name}.{seconds}.".encode() + body, hashlib.sha256).digest()
+        if f"v1,{b64encode(digest).decode()}" not in request.headers.get("webhook-signature", "").split(" "):
+            return "webhook-signature: none of them is right"
+        if request.headers.get("Idempotency-Key") != f'"{name}"':
+            return "idempotency-key: the id as a quoted text is expected"
+        said = json.loads(body)
+        if not isinstance(said, dict) or set(said) != {"type", "timestamp", "data"}:
+            return "body: type, timestamp and data are expected"
+        return None
