@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from urllib.request import urlopen
 
 import orjson
@@ -29,43 +30,70 @@ ROOT = Path(__file__).parent.parent
 _MARK = re.compile(rb"mark (\d+)")
 
 
+ACKNOWLEDGED = "durable acknowledgement, JSON, 100 rules"
+REPLIED = "webhook to delivered reply, 100 rules"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
+    """One configuration: `ratio` is its rate beside the yardstick's of the same round; p99 in milliseconds."""
+
     name: str
-    figures: Figures
+    per_second: float
+    ratio: float
+    ack: float
+    reply: float
+
+    def __str__(self) -> str:
+        reply = f"{self.reply:9.1f}ms" if self.reply else ""
+        return f"{self.name:48}{self.per_second:12,.0f}{self.ratio:8.2f}{self.ack:8.1f}ms{reply}"
 
 
 def main(events: int = EVENTS, rounds: int = 3) -> None:
-    """Print the figures of `rounds` rounds; in each the yardstick is measured beside the rest."""
+    """Print the figures of `rounds` rounds."""
     print(f"The line: {CONNECTIONS} connections, {events} events a run, {rounds} rounds; the median of each")
-    ratios: dict[str, list[tuple[float, float, float, float]]] = {}
+    print(f"{'':48}{'per second':>12}{'ratio':>8}{'ack p99':>10}{'reply p99':>11}")
+    for row in measure(events, rounds):
+        print(row)
+    start, memory = idle()
+    print(f"start to ready: {start:.2f} s; idle memory: {memory:.0f} MB")
+
+
+def measure(events: int, rounds: int) -> list[Row]:
+    """The medians of `rounds` rounds; in each the yardstick is measured beside the rest."""
+    found: dict[str, list[Row]] = {}
     for _ in range(rounds):
         bare = _bare(events)
         measured = {
             "bare aiohttp + uvloop JSON handler": bare,
-            "durable acknowledgement, JSON, 100 rules": _bridge(events, 100, fires=False, form=False),
+            ACKNOWLEDGED: _bridge(events, 100, fires=False, form=False),
             "durable acknowledgement, multipart, 100 rules": _bridge(events, 100, fires=False, form=True),
-            "webhook to delivered reply, 100 rules": _bridge(events, 100, fires=True, form=False),
+            REPLIED: _bridge(events, 100, fires=True, form=False),
             "webhook to delivered reply, 1,000 rules": _bridge(events, 1000, fires=True, form=False),
         }
         for name, figures in measured.items():
-            row = (
-                figures.per_second,
-                figures.per_second / bare.per_second,
-                percentile(figures.ack, 0.99) * 1000,
-                percentile(figures.reply, 0.99) * 1000,
-            )
-            ratios.setdefault(name, []).append(row)
-    print(f"{'':48}{'per second':>12}{'ratio':>8}{'ack p99':>10}{'reply p99':>11}")
-    for name, rows in ratios.items():
-        rate, ratio, ack, reply = (sorted(row[n] for row in rows)[len(rows) // 2] for n in range(4))
-        print(
-            f"{name:48}{rate:12,.0f}{ratio:8.2f}{ack:8.1f}ms{reply:9.1f}ms"
-            if reply
-            else f"{name:48}{rate:12,.0f}{ratio:8.2f}{ack:8.1f}ms"
-        )
-    start, memory = _idle()
-    print(f"start to ready: {start:.2f} s; idle memory: {memory:.0f} MB")
+            found.setdefault(name, []).append(_row(name, figures, bare))
+    return [_middle(rows) for rows in found.values()]
+
+
+def _row(name: str, figures: Figures, bare: Figures) -> Row:
+    return Row(
+        name=name,
+        per_second=figures.per_second,
+        ratio=figures.per_second / bare.per_second,
+        ack=percentile(figures.ack, 0.99) * 1000,
+        reply=percentile(figures.reply, 0.99) * 1000,
+    )
+
+
+def _middle(rows: list[Row]) -> Row:
+    return Row(
+        name=rows[0].name,
+        per_second=median(row.per_second for row in rows),
+        ratio=median(row.ratio for row in rows),
+        ack=median(row.ack for row in rows),
+        reply=median(row.reply for row in rows),
+    )
 
 
 def _bare(events: int) -> Figures:
@@ -177,7 +205,7 @@ max_in_flight = 64
     )
 
 
-def _idle() -> tuple[float, float]:
+def idle() -> tuple[float, float]:
     """Seconds from start to ready, and resident megabytes a moment later."""
     port = _free_port()
     with tempfile.TemporaryDirectory() as folder:

@@ -114,7 +114,8 @@ def _check_via(action: ReplyAction, via: str, accounts: Accounts) -> Iterator[Pr
         yield _no_account(action.place, "via", via, accounts)
         return
     for key in action.to or {}:
-        if key not in known.adapter.to_keys:
+        # A platform without words of its own takes any.
+        if known.adapter.to_keys and key not in known.adapter.to_keys:
             near = did_you_mean(key, known.adapter.to_keys) or f" (known: {', '.join(known.adapter.to_keys)})"
             yield Problem(place=action.place, message=f'to: {known.adapter.name} knows no "{key}"{near}')
     if action.to is None and not known.account.identity:

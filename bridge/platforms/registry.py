@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.adapter.protocol import Adapter
-from bridge.platforms import chayns, edna, groupalarm, helpcrunch, omnidesk, webchat
+from bridge.platforms import chayns, edna, groupalarm, helpcrunch, omnidesk, webchat, webhook
 
 _ALL: tuple[Adapter[Any], ...] = (
     chayns.adapter,
@@ -13,6 +13,7 @@ _ALL: tuple[Adapter[Any], ...] = (
     helpcrunch.adapter,
     omnidesk.adapter,
     webchat.adapter,
+    webhook.adapter,
 )
 
 ADAPTERS: Mapping[str, Adapter[Any]] = {adapter.name: adapter for adapter in _ALL}

@@ -17,6 +17,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from tests.fakes.chat_server import Behaviour, Say
+from tests.fakes.helpcrunch_errors import Wrong, check, errors
 
 Act = Callable[[], dict[str, Any]]
 
@@ -34,27 +35,6 @@ CUSTOMER_FIELDS = {
     "customData": list,
     "tags": list,
 }
-
-
-def too_many(after: str | None = None) -> Say:
-    """The documented 429; `after` is its Retry-After, which the documentation does not promise."""
-    return Say(
-        status=429,
-        headers={"Retry-After": after} if after is not None else {},
-        body=json.dumps(errors(("too_many_requests", "Too many requests"))),
-    )
-
-
-def errors(*told: tuple[str, str]) -> dict[str, object]:
-    """An error's body in the newer form: a general item, then what is wrong."""
-    listed = [("invalid_request", "Invalid request"), *told]
-    return {"errors": [{"code": code, "message": message} for code, message in listed]}
-
-
-class Wrong(Exception):  # noqa: N818 - it is an answer
-    def __init__(self, status: int, *told: tuple[str, str]) -> None:
-        self.status = status
-        self.told = told
 
 
 class HelpCrunch:
@@ -159,7 +139,7 @@ class HelpCrunch:
     def _message(self, asked: "Asked") -> Act:
         body = asked.body
         kinds = {"chat": int, "text": str, "type": str, "agent": int, "markdownText": str}
-        _check(body, kinds, required=("chat", "text", "type"))
+        check(body, kinds, required=("chat", "text", "type"))
         if not body["text"]:
             raise Wrong(400, ("text", "This value should not be blank."))
         if body["type"] not in ("message", "private"):
@@ -207,7 +187,7 @@ class HelpCrunch:
         self, body: dict[str, Any], searchable: Mapping[str, str], sorts: tuple[str, ...]
     ) -> list[tuple[str, object]]:
         kinds = {"comparison": str, "filter": list, "limit": int, "offset": int, "sort": str, "order": str}
-        _check(body, kinds, required=("filter",))
+        check(body, kinds, required=("filter",))
         if not 1 <= body.get("limit", 10) <= 100:
             raise Wrong(400, ("limit", "This value should be between 1 and 100."))
         if body.get("sort", sorts[0]) not in sorts:
@@ -276,7 +256,7 @@ class HelpCrunch:
 
     def _begin_chat(self, asked: "Asked") -> Act:
         kinds = {"customer": int, "application": int, "assignee": int, "department": int}
-        _check(asked.body, kinds, required=("customer", "application"))
+        check(asked.body, kinds, required=("customer", "application"))
         customer = self._customer(asked.body["customer"])
         if asked.body["application"] != APPLICATION:
             raise Wrong(400, ("application", "This value is not valid."))
@@ -309,7 +289,7 @@ class HelpCrunch:
         return self._changing(asked, chat, {name: value})
 
     def _make_customer(self, asked: "Asked") -> Act:
-        _check(asked.body, CUSTOMER_FIELDS, required=())
+        check(asked.body, CUSTOMER_FIELDS, required=())
         taken = asked.body.get("userId")
         if taken is not None and any(customer["userId"] == taken for customer in self.customers.values()):
             raise Wrong(400, ("invalid_userId_value", "This userId is taken."))
@@ -323,18 +303,18 @@ class HelpCrunch:
         return make
 
     def _change_customer(self, asked: "Asked") -> Act:
-        _check(asked.body, CUSTOMER_FIELDS, required=())
+        check(asked.body, CUSTOMER_FIELDS, required=())
         return self._changing(asked, self._customer(asked.numbers[0]), asked.body)
 
     def _tags(self, asked: "Asked") -> Act:
-        _check(asked.body, {"tags": list}, required=("tags",))
+        check(asked.body, {"tags": list}, required=("tags",))
         for at, tag in enumerate(asked.body["tags"]):
             if not isinstance(tag, dict) or "name" not in tag or not set(tag) <= {"name", "color"}:
                 raise Wrong(400, (f"tags[{at}]", "This value is not valid."))
         return self._changing(asked, self._customer(asked.numbers[0]), {})
 
     def _event(self, asked: "Asked") -> Act:
-        _check(asked.body, {"customer": int, "name": str, "data": dict}, required=("customer", "name"))
+        check(asked.body, {"customer": int, "name": str, "data": dict}, required=("customer", "name"))
         return self._changing(asked, self._customer(asked.body["customer"]), {})
 
     def _changing(self, asked: "Asked", what: dict[str, Any], change: Mapping[str, object]) -> Act:
@@ -372,15 +352,3 @@ ROUTES: tuple[tuple[str, str, Callable[[HelpCrunch, Asked], Act]], ...] = (
     ("DELETE", "/customers/([0-9]+)/tags", HelpCrunch._tags),
     ("POST", "/events", HelpCrunch._event),
 )
-
-
-def _check(body: dict[str, Any], kinds: Mapping[str, type], *, required: tuple[str, ...]) -> None:
-    for name, value in body.items():
-        if name not in kinds:
-            raise Wrong(400, (name, "This field was not expected."))
-        if not isinstance(value, kinds[name]) or isinstance(value, bool):
-            word = "numeric" if kinds[name] is int else "string"
-            raise Wrong(400, (name, f"This value should be of type {word}."))
-    for name in required:
-        if name not in body:
-            raise Wrong(400, (name, "This value should not be blank."))

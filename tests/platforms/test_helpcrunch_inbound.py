@@ -1,18 +1,16 @@
-"""HelpCrunch's webhooks: recordings in, events out; signatures, old webhooks, and what is not one."""
+"""HelpCrunch's webhooks: signatures, old webhooks, and what is not one. The recordings are in test_contract.py."""
 
 import hmac
 import json
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct, structs
 
-from bridge.adapter.protocol import Answer, Webhook
+from bridge.adapter.protocol import Webhook
 from bridge.errors import Refused
 from bridge.model.event import Event
 from bridge.platforms import helpcrunch
@@ -62,33 +60,6 @@ def refused(body: object, **options: Any) -> tuple[int, str]:
     with pytest.raises(Refused) as caught:
         adapter.parse(a_webhook(body), an_account(**options))
     return caught.value.status, caught.value.message
-
-
-def plain(value: object) -> Any:
-    """A value as the recordings write it."""
-
-    def simple(item: object) -> object:
-        if isinstance(item, Struct):
-            return structs.asdict(item)
-        assert isinstance(item, datetime)
-        return item.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-    return json.loads(json.dumps(value, default=simple))
-
-
-@pytest.mark.parametrize("path", INBOUND, ids=lambda p: p.stem)
-def test_a_recorded_webhook(path: Path) -> None:
-    recorded = json.loads(path.read_bytes())
-    expected = json.loads(path.with_suffix(".events.json").read_bytes())
-    account = HelpCrunchAccount.model_validate(recorded["account"])
-    given = {name: recorded[name] for name in ("method", "path", "operation", "query", "headers")}
-    received_at = datetime.fromisoformat(recorded["received_at"])
-    webhook = Webhook(**given, body=recorded["body"].encode(), received_at=received_at)
-    adapter.verify(webhook, account)
-    notice = adapter.parse(webhook, account)
-    assert isinstance(notice.answer, Answer)
-    assert [plain(event) for event in notice.events] == expected["events"]
-    assert {**asdict(notice.answer), "body": json.loads(notice.answer.body)} == expected["answer"]
 
 
 def test_every_event_is_recorded() -> None:

@@ -21,7 +21,7 @@ from tests.fakes.helpcrunch import KEY, HelpCrunch
 from tests.values import NOON, a_delivery
 
 ANNA = {"id": 45, "email": "anna@shop.example", "userId": "u-1"}
-CHAT = {"chat": 1}
+CHAT: dict[str, object] = {"chat": 1}
 LATER = "2026-03-27T16:00+02:00"
 
 
@@ -147,7 +147,7 @@ def test_what_is_not_known_can_be_set(
 ) -> None:
     account = HelpCrunchAccount(name="shop", api_key=KEY, agent=4188, **options)  # type: ignore[arg-type]
     operation = adapter.operations[name]
-    to = {"customer": 45} if name == "tag" else CHAT
+    to: dict[str, object] = {"customer": 45} if name == "tag" else CHAT
     call = next(operation.steps(operation.arguments.model_validate(arguments), to, account))
     assert isinstance(call, HttpCall)
     assert call.body == body
@@ -201,10 +201,12 @@ async def test_markdown_that_came_out_otherwise_may_be_it(fake: HelpCrunch) -> N
 
 
 async def test_pages_are_read_back_to_the_attempt(fake: HelpCrunch) -> None:
+    await post(fake, "of yesterday", after=-86_400)
+    fake.messages *= 101
     await post(fake, "It is 9 €.", after=1)
     for number in range(45):
         await post(fake, f"later {number}", after=2 + number)
-    assert await ask(fake) == Sent(reference="542335")
+    assert await ask(fake) == Sent(reference="542436")
     assert await ask(fake, text="never sent") == NOT_SENT
     for number in range(60):
         await post(fake, f"later still {number}", after=100 + number)

@@ -3,8 +3,7 @@
 import json
 import tomllib
 from collections.abc import AsyncIterator
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ from pydantic import ValidationError
 
 from bridge.adapter.account import Account
 from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Steps
+from bridge.adapter.protocol import HttpAnswer, HttpCall, Post
 from bridge.adapter.secret import Surroundings
 from bridge.clock import SetClock
-from bridge.model.delivery import Delivery, Failed, Outcome, Reply, Sent, Unknown
+from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
 from bridge.model.quantity import parse_rate
 from bridge.platforms import helpcrunch
 from bridge.platforms.helpcrunch import adapter
@@ -28,11 +27,11 @@ from bridge.platforms.helpcrunch.calls import explanation
 from bridge.platforms.helpcrunch.inbound import MEANINGS
 from bridge.rulebook.schema import ActionForm
 from tests.fakes.chat_server import Say
-from tests.fakes.helpcrunch import KEY, HelpCrunch, too_many
+from tests.fakes.helpcrunch import KEY, HelpCrunch
+from tests.fakes.helpcrunch_errors import too_many
 from tests.values import NOON, a_delivery
 
 FOLDER = Path(helpcrunch.__file__).parent
-OUTBOUND = sorted((FOLDER / "fixtures/outbound").glob("*.json"))
 DOC = (FOLDER / "doc.md").read_text(encoding="utf-8")
 ANNA = {"id": 45, "email": "anna@shop.example", "userId": "u-1"}
 BOB = {"id": 46, "email": "bob@shop.example", "userId": "u-2"}
@@ -40,50 +39,6 @@ BOB = {"id": 46, "email": "bob@shop.example", "userId": "u-2"}
 
 def an_account(**options: Any) -> HelpCrunchAccount:
     return HelpCrunchAccount(**{"name": "shop", "api_key": KEY, "agent": 4188, **options})
-
-
-def walk(steps: Steps, answers: list[HttpAnswer]) -> tuple[list[HttpCall], Outcome]:
-    """The calls that are made while these answers come, and the outcome."""
-    calls: list[HttpCall] = []
-    waiting = iter(answers)
-    try:
-        call = next(steps)
-        while True:
-            assert isinstance(call, HttpCall)
-            calls.append(call)
-            call = steps.send(next(waiting))
-    except StopIteration as end:
-        assert list(waiting) == []
-        outcome: Outcome = end.value
-        return calls, outcome
-
-
-# Recordings.
-
-
-def as_recorded(call: HttpCall) -> dict[str, object]:
-    written = {name: getattr(call, name) for name in ("method", "url", "headers", "safe")}
-    return written if call.body is None else {**written, "body": call.body.decode()}
-
-
-def steps_of(recorded: dict[str, Any]) -> Steps:
-    """The steps of a recorded delivery, or of a recorded operation."""
-    account = HelpCrunchAccount.model_validate(recorded["account"])
-    if "operation" in recorded:
-        operation = adapter.operations[recorded["operation"]]
-        return operation.steps(operation.arguments.model_validate(recorded["arguments"]), recorded["to"], account)
-    given = recorded["delivery"]
-    created_at = datetime.fromisoformat(given["created_at"])
-    return adapter.send(Delivery(**{**given, "reply": Reply(**given["reply"]), "created_at": created_at}), account)
-
-
-@pytest.mark.parametrize("path", OUTBOUND, ids=lambda p: p.stem)
-def test_a_recorded_delivery(path: Path) -> None:
-    recorded = json.loads(path.read_bytes())
-    answers = [HttpAnswer(**{**answer, "body": answer.get("body", "").encode()}) for answer in recorded["answers"]]
-    calls, outcome = walk(steps_of(recorded), answers)
-    assert [as_recorded(call) for call in calls] == recorded["calls"]
-    assert {{Sent: "sent", Failed: "failed"}[type(outcome)]: asdict(outcome)} == recorded["outcome"]
 
 
 # The account.

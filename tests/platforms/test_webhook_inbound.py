@@ -1,18 +1,16 @@
-"""The generic webhook: recordings in, events out; who may send; bodies that are wrong."""
+"""The generic webhook: who may send, and bodies that are wrong. The recordings are in test_contract.py."""
 
 import json
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct, structs
 from pydantic import ValidationError
 
-from bridge.adapter.protocol import Answer, Webhook
+from bridge.adapter.protocol import Webhook
 from bridge.errors import Refused
 from bridge.model.event import Event
 from bridge.platforms import webhook as platform
@@ -60,35 +58,6 @@ def refused(body: object, account: WebhookAccount, headers: dict[str, str] | Non
     with pytest.raises(Refused) as caught:
         adapter.parse(a_webhook(body, headers), account)
     return caught.value.status, caught.value.message
-
-
-def plain(value: object) -> Any:
-    """A value as the recordings write it."""
-
-    def simple(item: object) -> object:
-        if isinstance(item, datetime):
-            return item.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        if isinstance(item, Struct):
-            return structs.asdict(item)
-        assert isinstance(item, timedelta)
-        return item.total_seconds()
-
-    return json.loads(json.dumps(value, default=simple))
-
-
-@pytest.mark.parametrize("path", INBOUND, ids=lambda p: p.stem)
-def test_a_recorded_webhook(path: Path) -> None:
-    recorded = json.loads(path.read_bytes())
-    expected = json.loads(path.with_suffix(".events.json").read_bytes())
-    account = WebhookAccount.model_validate(recorded["account"])
-    given = {name: recorded[name] for name in ("method", "path", "operation", "query", "headers")}
-    received_at = datetime.fromisoformat(recorded["received_at"])
-    webhook = Webhook(**given, body=recorded["body"].encode(), received_at=received_at)
-    adapter.verify(webhook, account)
-    notice = adapter.parse(webhook, account)
-    assert isinstance(notice.answer, Answer)
-    assert [plain(event) for event in notice.events] == expected["events"]
-    assert {**asdict(notice.answer), "body": json.loads(notice.answer.body)} == expected["answer"]
 
 
 def test_every_scheme_is_recorded() -> None:

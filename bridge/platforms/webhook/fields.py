@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Literal, get_args
 
 from bridge.errors import Refused
@@ -24,7 +25,8 @@ _OF_THE_ENVELOPE: Mapping[Scheme, Mapping[Field, str]] = {
 }
 
 
-def default_paths(scheme: Scheme) -> dict[Field, str]:
+@cache
+def default_paths(scheme: Scheme) -> Mapping[Field, str]:
     """The paths that hold as long as the account says nothing else."""
     if scheme == "header":
         return {field: field for field in FIELDS}

@@ -1,0 +1,53 @@
+"""`make bench`: what matters in one table, each figure beside its target. `--quick` takes half a minute and is coarser.
+
+`python -m benchmarks.line`, `.matching` and `.door` show more of each.
+"""
+
+import argparse
+from dataclasses import dataclass
+
+import uvloop
+
+from benchmarks import door, line, matching
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """A measured figure; with `at_least` it should be no lower than `target`, else no higher."""
+
+    name: str
+    value: float
+    form: str
+    target: float
+    at_least: bool = False
+
+    def __str__(self) -> str:
+        kept = self.value >= self.target if self.at_least else self.value <= self.target
+        bound = ("at least " if self.at_least else "at most ") + self.form.format(self.target)
+        return f"{self.name:62}{self.form.format(self.value):>10}   {bound:18}{'' if kept else 'missed'}"
+
+
+def main(quick: bool) -> None:
+    events, rounds = (5_000, 1) if quick else (15_000, 3)
+    rows = {row.name: row for row in line.measure(events, rounds)}
+    acknowledged, replied = rows[line.ACKNOWLEDGED], rows[line.REPLIED]
+    _, memory = line.idle()
+    clients = uvloop.run(door.medians(5_000 if quick else 20_000, rounds))
+    share = clients["door"][1] / clients["aiohttp"][1]
+    print(f"{line.CONNECTIONS} connections; rates beside a bare aiohttp + uvloop JSON handler on the same core")
+    ratio, time = "{:.2f}", "{:.1f} ms"
+    for figure in (
+        Figure(name=line.ACKNOWLEDGED, value=acknowledged.ratio, form=ratio, target=0.5, at_least=True),
+        Figure(name=line.REPLIED, value=replied.ratio, form=ratio, target=0.2, at_least=True),
+        Figure(name="  its time from webhook to reply, p99", value=replied.reply, form=time, target=30),
+        Figure(name="matching among 10,000 rules", value=matching.median_at(10_000), form="{:.1f} µs", target=60),
+        Figure(name="memory when idle", value=memory, form="{:.0f} MB", target=90),
+        Figure(name="CPU of an outgoing request, beside aiohttp's client", value=share, form=ratio, target=1),
+    ):
+        print(figure)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one round of fewer events")
+    main(parser.parse_args().quick)

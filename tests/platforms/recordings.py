@@ -1,0 +1,153 @@
+"""The recordings in the platforms' folders, read and played.
+
+A recording of a request may name its account's options (`account`), and one of a delivery the moment of its calls
+(`at`, for calls that are signed) or the token of an earlier log-in (`token`).
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, structs
+
+from bridge import platforms
+from bridge.adapter.account import Account
+from bridge.adapter.protocol import Adapter, HttpAnswer, Post, SignedCall, Step, Steps, Webhook
+from bridge.adapter.secret import Secret
+from bridge.model.delivery import Delivery, Outcome, Reply
+
+FOLDERS = sorted(path.parent for path in Path(platforms.__file__).parent.glob("*/__init__.py"))
+MOST_CALLS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One file of a folder's fixtures."""
+
+    folder: str
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.folder}-{self.path.stem}"
+
+    @property
+    def adapter(self) -> Adapter[Any]:
+        return adapter_of(self.folder)
+
+    def read(self) -> dict[str, Any]:
+        read: dict[str, Any] = json.loads(self.path.read_bytes())
+        return read
+
+    def account(self) -> Account:
+        return self.adapter.account.model_validate(self.read().get("account", {"name": self.folder}))
+
+
+def adapter_of(folder: str) -> Adapter[Any]:
+    adapter = import_module(f"bridge.platforms.{folder}").adapter
+    assert isinstance(adapter, Adapter)
+    return adapter
+
+
+def recordings(direction: str) -> list[Recording]:
+    return [
+        Recording(folder=folder.name, path=path)
+        for folder in FOLDERS
+        for path in sorted((folder / "fixtures" / direction).glob("*.json"))
+        if not path.name.endswith(".events.json")
+    ]
+
+
+def plain(value: object) -> Any:
+    """A value as the recordings write it."""
+
+    def simple(item: object) -> object:
+        if isinstance(item, datetime):
+            return item.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        if isinstance(item, Struct):
+            return structs.asdict(item)
+        assert isinstance(item, timedelta)
+        return item.total_seconds()
+
+    return json.loads(json.dumps(value, default=simple))
+
+
+def as_bytes(recorded: Mapping[str, Any]) -> bytes:
+    return base64.b64decode(recorded["body_base64"]) if "body_base64" in recorded else recorded.get("body", "").encode()
+
+
+def request_of(recorded: dict[str, Any], body: bytes | None = None) -> Webhook:
+    given = {name: recorded[name] for name in ("method", "path", "operation", "query", "headers", "remote")
+             if name in recorded}  # fmt: skip
+    received_at = datetime.fromisoformat(recorded["received_at"])
+    return Webhook(**given, body=as_bytes(recorded) if body is None else body, received_at=received_at)
+
+
+def steps_of(recorded: dict[str, Any], adapter: Adapter[Any], account: Any, text: str | None = None) -> Steps:
+    """The steps of a recorded delivery (with another text, if one is given), or of a recorded operation."""
+    if "token" in recorded:
+        account.session.token = Secret(recorded["token"])
+    if "operation" in recorded:
+        operation = adapter.operations[recorded["operation"]]
+        return operation.steps(operation.arguments.model_validate(recorded["arguments"]), recorded["to"], account)
+    given = recorded["delivery"]
+    reply = Reply(**{**given["reply"], "text": given["reply"]["text"] if text is None else text})
+    created_at = datetime.fromisoformat(given["created_at"])
+    return adapter.send(Delivery(**{**given, "reply": reply, "created_at": created_at}), account)
+
+
+def answers_of(recorded: dict[str, Any]) -> list[HttpAnswer]:
+    return [
+        HttpAnswer(status=say["status"], headers=say.get("headers", {}), body=as_bytes(say))
+        for say in recorded["answers"]
+    ]
+
+
+def walk(steps: Steps, answer: Callable[[int], HttpAnswer]) -> tuple[list[Step], Outcome]:
+    """The calls that are made while `answer` answers them by their number, and the outcome."""
+    calls: list[Step] = []
+    try:
+        call = next(steps)
+        while len(calls) < MOST_CALLS:
+            calls.append(call)
+            call = steps.send(answer(len(calls) - 1))
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return calls, outcome
+    raise AssertionError(f"no outcome after {MOST_CALLS} calls")
+
+
+def as_recorded(call: Step, recorded: Mapping[str, Any], at: str | None) -> dict[str, Any]:
+    """What the recording says of the call, no more: a call without a body is recorded without, or as null."""
+    if isinstance(call, Post):
+        return {"mailbox": call.mailbox, "body": call.body}
+    headers = dict(call.headers)
+    if isinstance(call, SignedCall):
+        assert at is not None, "a recording of a signed call says at which moment it is made"
+        headers |= call.sign(datetime.fromisoformat(at))
+    made = {"method": call.method, "url": call.url, "headers": headers, "safe": call.safe}
+    if "body_base64" in recorded:
+        made["body_base64"] = base64.b64encode(call.body or b"").decode()
+    else:
+        made["body"] = None if call.body is None else call.body.decode()
+    return {name: value for name, value in made.items() if name in recorded or (name == "body" and value is not None)}
+
+
+def secrets_in(value: object) -> Iterator[str]:
+    """Every secret of an account's options, however deep in lists and tables."""
+    if isinstance(value, Secret):
+        yield value.reveal()
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from secrets_in(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from secrets_in(part)
+
+
+def secrets_of(account: Account) -> list[str]:
+    return [text for name in type(account).model_fields for text in secrets_in(getattr(account, name))]
