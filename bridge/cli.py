@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-import orjson
+import msgspec
 import typer
 from rich import box
 from rich.console import Console
@@ -258,7 +258,7 @@ def replay_deliveries(
 
 
 def _write_json(value: object) -> None:
-    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
 
 
 def _table(*names: str) -> Table:

@@ -152,7 +152,7 @@ class Pattern:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._regexp = compile_pattern(pattern)
-        self._named = bool(self._regexp.groupindex)
+        self._named = tuple(self._regexp.groupindex.items())
 
     @property
     def yes(self) -> str:
@@ -168,9 +168,10 @@ class Pattern:
         found = self._regexp.search(folded(value).utf8)
         if found is None:
             return False
-        if self._named:
-            named = found.groupdict().items()
-            groups.update((name, text.decode("utf-8", "replace")) for name, text in named if text is not None)
+        for name, number in self._named:
+            text = found[number]
+            if text is not None:
+                groups[name] = text.decode("utf-8", "replace")
         return True
 
     def offers(self) -> Offers:

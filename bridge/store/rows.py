@@ -20,8 +20,12 @@ _address = msgspec.json.Decoder(dict[str, object]).decode
 
 
 def identity(event: Event) -> str:
-    """What makes two events the same: the account and the platform's own key."""
-    return f"{event.account}/{event.key}"
+    """What makes two events the same: the account, the conversation and the platform's own key.
+
+    The conversation stands before the key, so that what belongs together lies together in the index: keys alone are as
+    good as random, and every event would change another page of it.
+    """
+    return f"{event.account}/{event.conversation}/{event.key}"
 
 
 def conversation_key(account: str, conversation: str) -> str:

@@ -18,7 +18,8 @@ from bridge.store import outgoing
 from bridge.store.outgoing import Filter
 from tests.fakes.chat_server import ChatServer, Say
 from tests.fakes.helpcrunch import KEY as HELPCRUNCH_KEY
-from tests.fakes.helpcrunch import HelpCrunch, too_many
+from tests.fakes.helpcrunch import HelpCrunch
+from tests.fakes.helpcrunch_errors import too_many
 from tests.running import ECHO, SESSION, TOKEN, Site, a_bridge, a_site, site, until
 from tests.values import NOON
 
