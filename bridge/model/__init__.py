@@ -1,1 +1,1 @@
-"""The nouns that travel along the line: frozen, keyword-only, standard library only."""
+"""The nouns that travel along the line: frozen, keyword-only, no I/O, nothing above them known."""
