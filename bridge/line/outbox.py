@@ -7,7 +7,7 @@ from bridge.clock import Clock
 from bridge.model.delivery import Delivery
 from bridge.model.quantity import Rate
 
-HOLDS = 256
+HOLDS = 1000
 """How many deliveries an outbox holds in memory; the rest of a backlog waits in the store."""
 
 
