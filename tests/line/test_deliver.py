@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from bridge.app import Patience
 from bridge.clock import SetClock
+from bridge.line.outbox import HOLDS
 from bridge.store import outgoing
 from bridge.store.outgoing import Filter
 from tests.fakes.chat_server import ChatServer, Say
@@ -384,22 +385,22 @@ async def test_a_backlog_of_one_that_hangs_does_not_hold_up_a_retry_of_another(t
 
 
 async def test_a_backlog_larger_than_memory_holds_is_sent_whole(tmp_path: Path) -> None:
-    clock = SetClock(NOON)
+    clock, backlog = SetClock(NOON), HOLDS + 500
     async with ChatServer() as fake:
         async with a_bridge(tmp_path, site(fake, max_in_flight=1), clock=clock, patience=IMPATIENT,
                             chat_server=fake.url) as bridge:  # fmt: skip
             fake.answers.append("hang")
             await bridge.say("x", chatSessionID="conversation-hangs")
             await fake.wait_for(1)
-            for begin in range(0, 700, 100):
+            for begin in range(0, backlog, 100):
                 await asyncio.gather(*(bridge.say("x", chatSessionID=f"conversation-{begin + n}") for n in range(100)))
             # A hundred come at a time, so some more than the outbox holds were claimed before it was full.
-            assert 257 <= bridge.states().count("claimed") < 357
-            assert len(bridge.states()) == 701
+            assert HOLDS + 1 <= bridge.states().count("claimed") < HOLDS + 101
+            assert len(bridge.states()) == backlog + 1
         async with a_bridge(tmp_path, site(fake), clock=clock, chat_server=fake.url) as bridge:
             assert {one.state for one in await bridge.settle()} == {"sent"}
-        assert len({one["chatSessionID"] for one in fake.received}) == 701
-        assert len(fake.received) == 702
+        assert len({one["chatSessionID"] for one in fake.received}) == backlog + 1
+        assert len(fake.received) == backlog + 2
 
 
 async def test_a_delivery_by_an_account_that_is_gone_is_kept_for_a_person(tmp_path: Path) -> None:
