@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -115,12 +116,22 @@ def _bridge(events: int, rules: int, *, fires: bool, form: bool) -> Figures:
 async def _measure(port: int, platform: int, events: int, fires: bool, form: bool) -> Figures:
     sent: dict[int, float] = {}
     replies: list[float] = []
+    held: deque[Callable[[], None]] = deque()
     complete = asyncio.Event()
+
+    def turn(begin: Callable[[], None]) -> None:
+        """No more events are in flight, from their webhook to their reply, than there are connections."""
+        if fires and len(sent) - len(replies) >= CONNECTIONS:
+            held.append(begin)
+        else:
+            begin()
 
     def received(body: bytes) -> None:
         found = _MARK.search(body)
         if found:
             replies.append(time.perf_counter() - sent[int(found[1])])
+            if held:
+                held.popleft()()
             if len(replies) == events:
                 complete.set()
 
@@ -133,7 +144,7 @@ async def _measure(port: int, platform: int, events: int, fires: bool, form: boo
 
     server = await asyncio.get_running_loop().create_server(lambda: FakePlatform(received), "127.0.0.1", platform)
     began = time.perf_counter()
-    figures = await drive("127.0.0.1", port, requests(), CONNECTIONS)
+    figures = await drive("127.0.0.1", port, requests(), CONNECTIONS, turn)
     if fires:
         async with asyncio.timeout(60):
             await complete.wait()

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+Turn = Callable[[Callable[[], None]], None]
+
 
 @dataclass(slots=True)
 class Figures:
@@ -30,11 +32,12 @@ def percentile(values: list[float], share: float) -> float:
 
 
 class _Caller(asyncio.Protocol):
-    """One keep-alive connection that sends the next request when the answer to the last has come."""
+    """One keep-alive connection: the next request begins when the last was answered and `turn` lets it."""
 
-    def __init__(self, requests: Iterator[bytes], figures: Figures, done: Callable[[], None]) -> None:
+    def __init__(self, requests: Iterator[bytes], figures: Figures, turn: Turn, done: Callable[[], None]) -> None:
         self._requests = requests
         self._figures = figures
+        self._turn = turn
         self._done = done
         self._began = 0.0
         self._buffer = b""
@@ -63,7 +66,7 @@ class _Caller(asyncio.Protocol):
             self._figures.refused += 1
         self._figures.ack.append(time.perf_counter() - self._began)
         self._buffer = b""
-        self._next()
+        self._turn(self._next)
 
 
 class FakePlatform(asyncio.Protocol):
@@ -92,8 +95,13 @@ def _length(head: bytes) -> int:
     return 0 if at < 0 else int(head[at + 15 :].split(b"\r\n", 1)[0])
 
 
-async def drive(host: str, port: int, requests: Iterator[bytes], connections: int) -> Figures:
-    """Send all requests over so many connections, one at a time on each."""
+def at_once(begin: Callable[[], None]) -> None:
+    """The turn of a connection that waits for nothing but its answer."""
+    begin()
+
+
+async def drive(host: str, port: int, requests: Iterator[bytes], connections: int, turn: Turn = at_once) -> Figures:
+    """Send all requests over so many connections, one at a time on each; `turn` is called to begin the next."""
     figures = Figures()
     finished = asyncio.Event()
     left = connections
@@ -107,7 +115,7 @@ async def drive(host: str, port: int, requests: Iterator[bytes], connections: in
     began = time.perf_counter()
     loop = asyncio.get_running_loop()
     for _ in range(connections):
-        await loop.create_connection(lambda: _Caller(requests, figures, done), host, port)
+        await loop.create_connection(lambda: _Caller(requests, figures, turn, done), host, port)
     await finished.wait()
     figures.seconds = time.perf_counter() - began
     return figures
