@@ -1,5 +1,6 @@
 """The options that every account has, whatever its platform."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
@@ -10,8 +11,8 @@ from bridge.model.delivery import OnUnknown
 from bridge.model.quantity import Rate, parse_duration, parse_rate, parse_size
 
 
-def _text_as(parse: object) -> BeforeValidator:
-    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)  # type: ignore[operator]
+def _text_as(parse: Callable[[str], object]) -> BeforeValidator:
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
 Duration = Annotated[timedelta, _text_as(parse_duration)]

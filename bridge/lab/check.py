@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -97,14 +98,13 @@ def _check_templates(action: ReplyAction | Remember, templates: Templates) -> It
     problems: list[Problem] = []
     if isinstance(action, ReplyAction):
         if action.template is not None:
-            name = action.template
-            _noting(problems, lambda: templates.file(name, action.place))
+            _noting(problems, partial(templates.file, action.template, action.place))
         texts = [action.text, *(action.to or {}).values()]
     else:
         texts = list(action.facts.values())
     for text in texts:
         if isinstance(text, str):
-            _noting(problems, lambda text=text: templates.inline(text, action.place))  # type: ignore[misc]
+            _noting(problems, partial(templates.inline, text, action.place))
     yield from problems
 
 

@@ -203,6 +203,9 @@ class Deliverer:
         try:
             steps = known.adapter.send(delivery, known.account)
             return await self._door.drive(steps, post, known.account.timeout, outbox.turn)
+        except StoreError as error:
+            # The mail was not written, whole or in part; there may be room for it later.
+            return Failed(reason="unavailable", detail=str(error)), None
         except Exception as error:  # noqa: BLE001
             # A fault of an adapter must not stop the line; the delivery is kept for a person, with the reason.
             log(delivery=delivery.id).exception("the adapter failed", platform=known.adapter.name)

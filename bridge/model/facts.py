@@ -33,6 +33,15 @@ class Facts(Struct, frozen=True, kw_only=True):
 def variables(facts: Facts, groups: Mapping[str, str] | None = None) -> dict[str, object]:
     """The names a template or an `if:` expression sees. What is not known is left out, so that it is undefined."""
     event, conversation, contact = facts.event, facts.conversation, facts.contact
+    talk: dict[str, object] = {
+        "id": conversation.id,
+        "messages": conversation.messages,
+        "age": conversation.age,
+        "idle": conversation.idle,
+        "human_active": conversation.human_active,
+    }
+    if conversation.assigned is not None:
+        talk["assigned"] = conversation.assigned
     names: dict[str, object] = {
         "account": event.account,
         "platform": event.platform,
@@ -45,19 +54,11 @@ def variables(facts: Facts, groups: Mapping[str, str] | None = None) -> dict[str
             **{name: value for name in CONTACT_FIELDS if (value := getattr(contact, name)) is not None},
             "memory": facts.memory("contact"),
         },
-        "conversation": {
-            "id": conversation.id,
-            "messages": conversation.messages,
-            "age": conversation.age,
-            "idle": conversation.idle,
-            "human_active": conversation.human_active,
-        },
+        "conversation": talk,
         "memory": facts.memory(),
         "account_memory": facts.memory("account"),
         "match": dict(groups or {}),
     }
-    if conversation.assigned is not None:
-        names["conversation"]["assigned"] = conversation.assigned  # type: ignore[index]
     for name in ("text", "url", "state", "channel"):
         value = getattr(event, name)
         if value is not None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import aiohttp
@@ -179,3 +180,24 @@ async def test_a_repeated_attempt_puts_no_second_entry(tmp_path: Path) -> None:
         await bridge.settle()
         async with reading(bridge) as stream:
             assert [text for _, text in await entries(stream, 2)] == ["you said once", "you said end"]
+
+
+async def test_mail_that_the_store_cannot_take_now_is_tried_again(tmp_path: Path) -> None:
+    clock = SetClock(NOON)
+    async with a_bridge(tmp_path, WEBCHAT, clock=clock, patience=QUICK) as bridge:
+        [(_, _, file)] = bridge.rows("PRAGMA database_list")
+        full = "CREATE TRIGGER full BEFORE INSERT ON mailbox BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        with closing(sqlite3.connect(file)) as other:
+            other.execute(full)
+            await write(bridge, "hello")
+            await bridge.until(lambda: bridge.deliveries()[0].delivery.attempts, tick=0)
+            [tried] = bridge.deliveries()
+            assert (tried.state, tried.reason, tried.detail) == (
+                "queued",
+                "unavailable",
+                "the store could not write: no room",
+            )
+            other.execute("DROP TRIGGER full")
+        assert [one.state for one in await bridge.settle()] == ["sent"]
+        async with reading(bridge) as stream:
+            assert [text for _, text in await entries(stream, 1)] == ["you said hello"]
