@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from aiohttp import web
 from bridge.adapter.protocol import Upload
 from bridge.chance import Chance
 from bridge.clock import Clock
+from bridge.errors import StoreError
 from bridge.model.event import Attachment
 from bridge.store.look import Kept, attachment_by_token, keep_attachment
 from bridge.store.store import Store
@@ -34,7 +36,10 @@ class Attachments:
         return [web.get(_PATH, self.serve)]
 
     async def keep(self, account: str, upload: Upload) -> Attachment:
-        """Write the file and its row, both durable when this returns. The type is what the bytes say it is."""
+        """Write the file and its row, both durable when this returns. The type is what the bytes say it is.
+
+        Raises StoreError: there is no room, or no right to write.
+        """
         token = self._chance.token()
         kind = await asyncio.to_thread(self._write, token, upload.content)
         kept = Kept(
@@ -45,12 +50,18 @@ class Attachments:
         return Attachment(name=upload.name, type=kind, size=len(upload.content), url=url)
 
     def _write(self, token: str, content: bytes) -> str:
-        self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / token
-        with path.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            _sync_names(self._directory)
+        except OSError as error:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            raise StoreError(f"the attachment could not be kept: {error.strerror or error}") from None
         return sniff(content)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -79,3 +90,12 @@ def sniff(content: bytes) -> str:
         return puremagic.from_string(content, mime=True) or UNKNOWN_TYPE
     except (puremagic.PureError, ValueError):
         return UNKNOWN_TYPE
+
+
+def _sync_names(directory: Path) -> None:
+    """Put the names in a folder on the disk: a file that is there but has no name is lost after a power cut."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

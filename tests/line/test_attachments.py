@@ -174,3 +174,15 @@ def test_any_bytes_have_a_type_that_a_header_can_carry(content: bytes) -> None:
     assert kind.isascii()
     assert kind.isprintable()
     assert " " not in kind
+
+
+async def test_a_file_that_cannot_be_kept_is_asked_for_again(tmp_path: Path) -> None:
+    async with a_site(tmp_path, TELL) as (site, _):
+        [(_, _, database)] = site.rows("PRAGMA database_list")
+        folder = Path(database).parent / "attachments"
+        folder.write_text("a file stands where the folder should be")
+        assert await upload(site, "photo.png", PNG) == (503, "the event could not be kept; send it again")
+        assert site.deliveries() == []
+        folder.unlink()
+        assert await upload(site, "photo.png", PNG) == (200, "Attachment added.")
+        assert [one.name for one in folder.iterdir()] == [told(site)[3].split("/")[2]]
