@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench chaos clean
 
 run: .venv/installed
 	@exec $(BIN)/replybridge serve
@@ -22,6 +22,11 @@ lint: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks
+
+# A real server killed and stopped at random for ten minutes, while its platform flaps; SECONDS=30 for less.
+SECONDS ?= 600
+chaos: .venv/installed-dev
+	$(BIN)/python -m tests.end_to_end.chaos --seconds $(SECONDS)
 
 clean:
 	rm -rf .venv

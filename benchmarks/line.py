@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,23 +37,28 @@ REPLIED = "webhook to delivered reply, 100 rules"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One configuration: `ratio` is its rate beside the yardstick's of the same round; p99 in milliseconds."""
+    """One configuration: `ratio` is its rate beside the yardstick's of the same round; p99 in milliseconds.
+
+    `cpu` is what the server used for each event, in microseconds: the figure that other programs on the machine disturb
+    least.
+    """
 
     name: str
     per_second: float
     ratio: float
+    cpu: float
     ack: float
     reply: float
 
     def __str__(self) -> str:
         reply = f"{self.reply:9.1f}ms" if self.reply else ""
-        return f"{self.name:48}{self.per_second:12,.0f}{self.ratio:8.2f}{self.ack:8.1f}ms{reply}"
+        return f"{self.name:48}{self.per_second:12,.0f}{self.ratio:8.2f}{self.cpu:8.0f}µs{self.ack:8.1f}ms{reply}"
 
 
 def main(events: int = EVENTS, rounds: int = 3) -> None:
     """Print the figures of `rounds` rounds."""
     print(f"The line: {CONNECTIONS} connections, {events} events a run, {rounds} rounds; the median of each")
-    print(f"{'':48}{'per second':>12}{'ratio':>8}{'ack p99':>10}{'reply p99':>11}")
+    print(f"{'':48}{'per second':>12}{'ratio':>8}{'CPU each':>10}{'ack p99':>10}{'reply p99':>11}")
     for row in measure(events, rounds):
         print(row)
     start, memory = idle()
@@ -82,6 +87,7 @@ def _row(name: str, figures: Figures, bare: Figures) -> Row:
         name=name,
         per_second=figures.per_second,
         ratio=figures.per_second / bare.per_second,
+        cpu=figures.cpu / figures.acknowledged * 1e6,
         ack=percentile(figures.ack, 0.99) * 1000,
         reply=percentile(figures.reply, 0.99) * 1000,
     )
@@ -92,6 +98,7 @@ def _middle(rows: list[Row]) -> Row:
         name=rows[0].name,
         per_second=median(row.per_second for row in rows),
         ratio=median(row.ratio for row in rows),
+        cpu=median(row.cpu for row in rows),
         ack=median(row.ack for row in rows),
         reply=median(row.reply for row in rows),
     )
@@ -101,16 +108,16 @@ def _bare(events: int) -> Figures:
     port = _free_port()
     body = orjson.dumps(_notification(1, "http://127.0.0.1:1"))
     requests = iter([request("/message", body, "Content-Type: application/json")] * events)
-    with _process([sys.executable, "-m", "benchmarks.bare", str(port)], ROOT, port):
-        return _run(drive("127.0.0.1", port, requests, CONNECTIONS))
+    with _process([sys.executable, "-m", "benchmarks.bare", str(port)], ROOT, port) as server:
+        return _run(drive("127.0.0.1", port, requests, CONNECTIONS), server.pid)
 
 
 def _bridge(events: int, rules: int, *, fires: bool, form: bool) -> Figures:
     port, platform = _free_port(), _free_port()
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
         _write(Path(folder), port, platform, rules)
-        with _process([sys.executable, "-m", "bridge", "serve"], Path(folder), port):
-            return _run(_measure(port, platform, events, fires, form))
+        with _process([sys.executable, "-m", "bridge", "serve"], Path(folder), port) as server:
+            return _run(_measure(port, platform, events, fires, form), server.pid)
 
 
 async def _measure(port: int, platform: int, events: int, fires: bool, form: bool) -> Figures:
@@ -191,7 +198,8 @@ def _write(folder: Path, port: int, platform: int, rules: int) -> None:
     """Settings and so many rules, of which one may answer."""
     (folder / "rules").mkdir()
     (folder / "templates").mkdir()
-    (folder / "templates" / "price.txt.j2").write_text("The price of {{ match.mark }} is 9 €, {{ contact.name }}.\n")
+    price = "The price of {{ match.mark }} is 9 €, {{ contact.name | default('friend') }}.\n"
+    (folder / "templates" / "price.txt.j2").write_text(price)
     lines = ["rules:"]
     for number in range(rules - 1):
         lines += [f"  - name: rule-{number}", "    on: message", "    when:"]
@@ -264,14 +272,24 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
     raise SystemExit("the server did not become ready")
 
 
-def _run(work: object) -> Figures:
+def _run(work: Coroutine[object, object, Figures], server: int) -> Figures:
+    """Do the work with the collector off, which would stall it; beside what came of it, what the server used for it."""
     _on_core(1)()
     gc.collect()
     gc.disable()
+    before = _cpu(server)
     try:
-        return uvloop.run(work)  # type: ignore[arg-type]
+        figures = uvloop.run(work)
     finally:
         gc.enable()
+    figures.cpu = _cpu(server) - before
+    return figures
+
+
+def _cpu(process: int) -> float:
+    """Seconds of CPU that all threads of a process have used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _free_port() -> int:

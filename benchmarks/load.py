@@ -13,9 +13,10 @@ Turn = Callable[[Callable[[], None]], None]
 
 @dataclass(slots=True)
 class Figures:
-    """What a run came to. Durations in seconds."""
+    """What a run came to. Durations in seconds; `cpu` is what the server's threads used."""
 
     seconds: float = 0.0
+    cpu: float = 0.0
     acknowledged: int = 0
     refused: int = 0
     ack: list[float] = field(default_factory=list)

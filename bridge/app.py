@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,24 +15,37 @@ import uvloop
 from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from bridge.adapter.account import Account
 from bridge.adapter.http import Door
+from bridge.adapter.protocol import Route
+from bridge.broadcasts.elsewhere import MetPeople
+from bridge.broadcasts.planning import Planning
+from bridge.broadcasts.runs import Broadcasts
+from bridge.broadcasts.trigger import Alarms
 from bridge.chance import Chance, SystemChance
 from bridge.clock import Clock, SystemClock
 from bridge.errors import SettingsError, StoreError
-from bridge.lab.check import check
+from bridge.lab.gate import Gate
 from bridge.line.accounts import Accounts
 from bridge.line.attachments import Attachments
-from bridge.line.deliver import LEASE, Deliverer
-from bridge.line.handle import Behaviour, Line
+from bridge.line.attempt import Attempts
+from bridge.line.deliver import Deliverer
+from bridge.line.handle import Line
 from bridge.line.housekeeping import Housekeeping
 from bridge.line.normalise import Normaliser
 from bridge.line.receive import BODY_WITHIN, Receiver, astray
-from bridge.line.render import Renderer
 from bridge.line.stream import HEARTBEAT, Mailboxes
+from bridge.line.wake import Waker
 from bridge.observe import METRICS_CONTENT_TYPE, Metrics, log
 from bridge.platforms.registry import ADAPTERS
+from bridge.reload.asked import Asked
+from bridge.reload.examine import Examiner
+from bridge.reload.folders import Folders
+from bridge.reload.hang_up import hang_up
+from bridge.reload.kept import Kept
+from bridge.reload.reloader import Reloader
 from bridge.settings import Listen, Settings
-from bridge.store import history, outgoing
+from bridge.store import history
 from bridge.store.store import Store, healthy, open_store
 
 
@@ -61,6 +74,8 @@ class Running:
     url: str
     line: Line
     store: Store
+    reloader: Reloader
+    broadcasts: Broadcasts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,16 +83,20 @@ class Ready:
     """What a person needs to know of a bridge that has begun to serve; its addresses are those of `public_url`.
 
     `pages` are the addresses for customers' browsers, `webhooks` those to register on the platforms' side, by account.
+    With `last_good` the rules are not those of the folder, because these were refused.
     """
 
     listen: str
     pages: Mapping[str, str]
-    webhooks: Mapping[str, str]
+    webhooks: Mapping[str, tuple[str, ...]]
     rules: int
+    version: str
+    last_good: bool
 
 
 def note_ready(ready: Ready) -> None:
-    log().info("ready", listen=ready.listen, pages=ready.pages, webhooks=ready.webhooks, rules=ready.rules)
+    rulebook = {"rules": ready.rules, "version": ready.version, "last_good": ready.last_good}
+    log().info("ready", listen=ready.listen, pages=ready.pages, webhooks=ready.webhooks, **rulebook)
 
 
 def serve(settings: Settings, announce: Callable[[Ready], None] = note_ready) -> None:
@@ -98,10 +117,13 @@ def serve(settings: Settings, announce: Callable[[Ready], None] = note_ready) ->
 
 
 async def _serve(settings: Settings, announce: Callable[[Ready], None]) -> None:
-    stop = asyncio.Event()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        loop.add_signal_handler(name, stop.set)
+    # Who asks for a reload before it serves has what they want: the files are read now.
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
     async with bridge(settings) as running:
+        loop.add_signal_handler(signal.SIGHUP, hang_up(stop.set, running.reloader.ask))
         announce(_ready(running, settings))
         await stop.wait()
         log().info("stopping", grace=Patience().grace)
@@ -119,30 +141,27 @@ async def bridge(
     clock, chance, patience = clock or SystemClock(), chance or SystemChance(), patience or Patience()
     metrics = Metrics()
     accounts = Accounts(settings.accounts.values(), ADAPTERS)
-    folders = settings.rulebook
-    checked = check(rules=folders.rules, templates=folders.templates, timezone=folders.timezone, accounts=accounts)
-    behaviour = Behaviour(rulebook=checked.sound(), renderer=Renderer(checked.templates, accounts))
-    metrics.rulebook(behaviour.rulebook.version)
+    reloader = _reloader(settings, accounts, clock, metrics)
+    behaviour = reloader.begin()
     worker = chance.token()[:12]
     async with AsyncExitStack() as stack:
         store = stack.enter_context(open_store(settings.store.url, clock, metrics))
-        await store.write(outgoing.take_over, _abandoned(settings, clock, worker))
         door = await stack.enter_async_context(Door(clock))
         mailboxes = Mailboxes(store, heartbeat=patience.heartbeat)
+        folder, most = settings.data_directory / "attachments", settings.server.max_attachment
+        attachments = Attachments(folder, settings.server.public_url, store, clock, chance, most=most)
         deliverer = Deliverer(
             accounts=accounts,
             store=store,
-            door=door,
-            mailboxes=mailboxes,
+            attempts=Attempts(door=door, store=store, mailboxes=mailboxes, files=attachments, clock=clock),
             clock=clock,
             chance=chance,
             metrics=metrics,
             worker=worker,
         )
+        await deliverer.take_over()
         stack.push_async_callback(deliverer.close, patience.grace)
         await stack.enter_async_context(_in_background(deliverer.run()))
-        files = settings.data_directory / "attachments"
-        attachments = Attachments(files, settings.server.public_url, store, clock, chance)
         line = Line(
             behaviour=behaviour,
             accounts=accounts,
@@ -164,19 +183,49 @@ async def bridge(
             trusted_proxies=settings.server.trusted_proxies,
             body_within=patience.body,
         )
-        await stack.enter_async_context(_scheduled(Housekeeping(store, files, settings.store.retention, clock)))
+        await stack.enter_async_context(_in_background(reloader.run(line)))
+        await stack.enter_async_context(_in_background(Waker(line, store, clock).run()))
+        housekeeping = Housekeeping(store, folder, settings.store.retention, clock)
+        scheduler = await stack.enter_async_context(_scheduled(housekeeping))
+        zone = settings.rulebook.timezone
+        planning = Planning(
+            accounts=accounts,
+            store=store,
+            clock=clock,
+            directory=settings.directory,
+            zone=zone,
+            elsewhere=MetPeople(store.read, accounts, clock, zone, lambda: line.behaviour.rulebook.calendars),
+        )
+        broadcasts = Broadcasts(
+            line=line,
+            accounts=accounts,
+            store=store,
+            clock=clock,
+            planning=planning,
+            zone=zone,
+            alarms=Alarms(scheduler),
+        )
+        await stack.enter_async_context(_in_background(broadcasts.run()))
         application = web.Application()
         application.add_routes(receiver.routes(ADAPTERS.values()))
         application.add_routes(attachments.routes())
-        application.add_routes(_operations(store, metrics, deliverer))
+        application.add_routes(_operations(store, metrics, deliverer, reloader))
         application.router.add_route("*", "/{path:(?s:.*)}", astray)
         url = await stack.enter_async_context(_listening(application, settings, mailboxes, patience))
-        yield Running(url=url, line=line, store=store)
+        yield Running(url=url, line=line, store=store, reloader=reloader, broadcasts=broadcasts)
 
 
-def _abandoned(settings: Settings, clock: Clock, worker: str) -> outgoing.Take:
-    hold = tuple(account.name for account in settings.accounts.values() if account.on_unknown == "hold")
-    return outgoing.Take(worker=worker, at=clock.now(), lease=LEASE, most=0, hold=hold)
+def _reloader(settings: Settings, accounts: Accounts, clock: Clock, metrics: Metrics) -> Reloader:
+    given, kept = settings.rulebook, settings.data_directory / "rulebook"
+    gate = Gate(accounts=accounts, timezone=given.timezone, replies_per_hour=given.replies_per_hour)
+    return Reloader(
+        examiner=Examiner(folders=Folders(rules=given.rules, templates=given.templates), gate=gate),
+        kept=Kept(kept),
+        asked=Asked(kept),
+        clock=clock,
+        metrics=metrics,
+        watch=given.watch,
+    )
 
 
 @asynccontextmanager
@@ -191,12 +240,12 @@ async def _in_background(work: Coroutine[object, object, None]) -> AsyncIterator
 
 
 @asynccontextmanager
-async def _scheduled(housekeeping: Housekeeping) -> AsyncIterator[None]:
+async def _scheduled(housekeeping: Housekeeping) -> AsyncIterator[AsyncIOScheduler]:
     scheduler = AsyncIOScheduler(timezone="UTC")
     scheduler.add_job(housekeeping.clear, "interval", hours=1, coalesce=True, max_instances=1)
     scheduler.start()
     try:
-        yield
+        yield scheduler
     finally:
         scheduler.shutdown(wait=False)
 
@@ -237,7 +286,7 @@ def _why(error: OSError) -> str:
     return os.strerror(error.errno).lower() if known and error.errno else error.strerror or str(error)
 
 
-def _operations(store: Store, metrics: Metrics, deliverer: Deliverer) -> list[web.RouteDef]:
+def _operations(store: Store, metrics: Metrics, deliverer: Deliverer, reloader: Reloader) -> list[web.RouteDef]:
     """The routes for those who run the bridge: alive, ready, metrics."""
     metrics.watch_deliveries(partial(store.read_now, history.count_states))
 
@@ -247,9 +296,14 @@ def _operations(store: Store, metrics: Metrics, deliverer: Deliverer) -> list[we
     async def ready(_: web.Request) -> web.Response:
         try:
             is_ready = store.writes and await store.read(healthy)
+            if store.trouble is not None:
+                # Whoever sends nothing here because of this answer would never learn that there is room again.
+                await store.try_to_write()
         except StoreError as error:
             return web.json_response({"ready": False, "why": str(error)}, status=503)
-        return web.json_response({"ready": is_ready}, status=200 if is_ready else 503)
+        # A broken edit is a person's to mend; it must not take a server out of service that answers as before.
+        rulebook = "last good" if reloader.broken else "current"
+        return web.json_response({"ready": is_ready, "rulebook": rulebook}, status=200 if is_ready else 503)
 
     async def expose(_: web.Request) -> web.Response:
         metrics.queue("store", store.waiting)
@@ -265,15 +319,46 @@ def _ready(running: Running, settings: Settings) -> Ready:
     if public == f"http://{settings.server.listen}":
         # Port 0 lets the system choose, so only the server itself knows where it is.
         public = running.url
+    pages, webhooks = addresses(settings, public)
+    rulebook = running.line.behaviour.rulebook
+    return Ready(
+        listen=running.url,
+        pages=pages,
+        webhooks=webhooks,
+        rules=len(rulebook.rules),
+        version=rulebook.version,
+        last_good=running.reloader.broken,
+    )
+
+
+def addresses(settings: Settings, public: str) -> tuple[Mapping[str, str], Mapping[str, tuple[str, ...]]]:
+    """By account: the address for customers' browsers, or those to register on the platform's side.
+
+    An account that only sends has neither.
+    """
     pages: dict[str, str] = {}
-    webhooks: dict[str, str] = {}
+    webhooks: dict[str, tuple[str, ...]] = {}
     for account in settings.accounts.values():
         routes = ADAPTERS[account.platform].routes
         for path in sorted((route.path for route in routes if route.what == "page"), key=len)[:1]:
             pages[account.name] = public + path
-        for path in sorted({route.path for route in routes if route.method == "POST"}):
-            if account.name not in pages:
-                # What follows the account's part of a path differs from call to call.
-                webhooks[account.name] = public + path.replace("{account}", account.name).partition("{")[0]
-    rules = len(running.line.behaviour.rulebook.rules)
-    return Ready(listen=running.url, pages=pages, webhooks=webhooks, rules=rules)
+        paths = tuple(_paths_of(account, routes))
+        if paths and account.name not in pages:
+            webhooks[account.name] = tuple(public + path for path in paths)
+    return pages, webhooks
+
+
+def _paths_of(account: Account, routes: Sequence[Route]) -> Iterator[str]:
+    """The paths to register for an account. A secret that ends one of them is named, not shown."""
+    paths: list[str] = []
+    for route in routes:
+        if route.method != "POST" or route.what != "webhook" or (route.needs and not getattr(account, route.needs)):
+            continue
+        of_account, named, rest = route.path.partition("{account}")
+        # Where the account is not named, what follows differs from call to call.
+        end = account.name + (f"/<{route.needs}>" if rest else "") if named else ""
+        paths.append(of_account.partition("{")[0] + end)
+    for path in sorted(paths):
+        # A path with a secret at its end is asked for, not the same without.
+        if not any(other.startswith(f"{path}/<") for other in paths):
+            yield path

@@ -28,14 +28,14 @@ class StoreError(BridgeError):
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Place:
-    """Where something stands in a file; line and column count from 1."""
+    """Where something stands in a file; line and column count from 1. A line of 0 is the whole file."""
 
     file: str
     line: int
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)

@@ -8,14 +8,16 @@ import json
 import logging
 import re
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, BinaryIO, Generic, Literal, TypeVar
+from itertools import accumulate
+from typing import Any, BinaryIO, Literal
 
 import orjson
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Gauge, Info, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
@@ -61,9 +63,10 @@ def log(
     conversation: str | None = None,
     delivery: int | None = None,
     account: str | None = None,
+    run: int | None = None,
 ) -> FilteringBoundLogger:
     """A logger whose lines carry these ids: `log(delivery=7).info("sent", took=0.2)`."""
-    ids = {"_event": event, "conversation": conversation, "delivery": delivery, "account": account}
+    ids = {"_event": event, "conversation": conversation, "delivery": delivery, "account": account, "run": run}
     logger: FilteringBoundLogger = structlog.get_logger()
     return logger.bind(**{name: value for name, value in ids.items() if value is not None})
 
@@ -135,19 +138,53 @@ def _for_people(colors: bool) -> Sequence[Processor]:
     return (_printable, structlog.dev.ConsoleRenderer(colors=colors, event_key="message"), _encode)
 
 
-Child = TypeVar("Child")
+class _Counter(Collector):
+    """How often things happened, by labels. A plain dictionary, as each counter has one thread that counts:
+    prometheus_client's own take a lock and three calls for it, and every event is counted several times."""
+
+    def __init__(self, name: str, about: str, labels: Sequence[str]) -> None:
+        self._family = f"replybridge_{name}", about, labels
+        self._counts: dict[tuple[str, ...], int] = {} if labels else {(): 0}
+
+    def count(self, *labels: str, by: int = 1) -> None:
+        self._counts[labels] = self._counts.get(labels, 0) + by
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        name, about, labels = self._family
+        family = CounterMetricFamily(name, about, labels=labels)
+        for values, count in tuple(self._counts.items()):
+            family.add_metric(values, count)
+        yield family
 
 
-class _Children(dict[tuple[str, ...], Child], Generic[Child]):
-    """The children of a metric by their labels: prometheus_client looks each up under a lock, this in a dict."""
+class _Histogram(Collector):
+    """How values are spread over buckets, by labels; like `_Counter` it has one thread that observes."""
 
-    def __init__(self, make: Callable[..., Child]) -> None:
-        super().__init__()
-        self._make = make
+    def __init__(self, name: str, about: str, bounds: Sequence[float], labels: Sequence[str] = ()) -> None:
+        self._family = f"replybridge_{name}", about, labels
+        self._bounds = bounds
+        self._found: dict[tuple[str, ...], list[int]] = {}
+        self._sums: dict[tuple[str, ...], float] = {}
+        if not labels:
+            self._begin(())
 
-    def __missing__(self, labels: tuple[str, ...]) -> Child:
-        child = self[labels] = self._make(*labels)
-        return child
+    def _begin(self, labels: tuple[str, ...]) -> None:
+        self._found[labels] = [0] * (len(self._bounds) + 1)
+        self._sums[labels] = 0.0
+
+    def observe(self, value: float, *labels: str) -> None:
+        if labels not in self._found:
+            self._begin(labels)
+        self._found[labels][bisect_left(self._bounds, value)] += 1
+        self._sums[labels] += value
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        name, about, labels = self._family
+        family = HistogramMetricFamily(name, about, labels=labels)
+        bounds = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
+        for values, found in tuple(self._found.items()):
+            family.add_metric(values, tuple(zip(bounds, accumulate(found), strict=True)), self._sums[values])
+        yield family
 
 
 class _DeliveriesByState(Collector):
@@ -162,55 +199,72 @@ class _DeliveriesByState(Collector):
 
 
 class Metrics:
-    """What the bridge counts, in a registry of its own. Every method is cheap and may be called in any thread.
+    """What the bridge counts, in a registry of its own. Every method is cheap.
 
-    Labels are only ever names from the settings, the rulebook and closed lists, never anything a customer wrote.
-    Durations are in seconds.
+    `committed` is for the thread that writes, all others are for the event loop's. Labels are only ever names from the
+    settings, the rulebook and closed lists, never anything a customer wrote. Durations are in seconds.
     """
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
 
-        def counter(name: str, about: str, *labels: str) -> _Children[Counter]:
-            return _Children(Counter(f"replybridge_{name}", about, labels, registry=registry).labels)
+        def counter(name: str, about: str, *labels: str) -> _Counter:
+            made = _Counter(name, about, labels)
+            registry.register(made)
+            return made
 
-        def seconds(name: str, about: str, buckets: Sequence[float], *labels: str) -> Histogram:
-            return Histogram(f"replybridge_{name}_seconds", about, labels, registry=registry, buckets=buckets)
+        def histogram(name: str, about: str, bounds: Sequence[float], *labels: str) -> _Histogram:
+            made = _Histogram(name, about, bounds, labels)
+            registry.register(made)
+            return made
 
-        self._events = counter("events_total", "Events taken in", "account", "kind")
-        self._duplicates = counter("duplicates_total", "Events that had been taken in before", "account")
-        self._refused = counter("refused_total", "Webhooks turned away", "status")
-        self._matches = counter("matches_total", "Times a rule said yes", "rule")
-        self._attempts = counter("attempts_total", "Tries at deliveries", "account", "outcome", "reason")
-        depth = Gauge("replybridge_queue_depth", "What waits in memory", ["queue"], registry=registry)
-        self._queues = _Children(depth.labels)
-        self._commit_batch = Histogram(
-            "replybridge_commit_batch", "Items in one transaction", registry=registry, buckets=[2**n for n in range(10)]
+        self._events = counter("events", "Events taken in", "account", "kind")
+        self._duplicates = counter("duplicates", "Events that had been taken in before", "account")
+        self._refused = counter("refused", "Webhooks turned away", "status")
+        self._matches = counter("matches", "Times a rule said yes", "rule")
+        self._held_back = counter("held_back", "Replies that restraint kept back")
+        self._attempts = counter("attempts", "Tries at deliveries", "account", "outcome", "reason")
+        self._circuits = Gauge(
+            "replybridge_circuit_open", "Whether an account is left alone now", ["account"], registry=registry
         )
-        self._commit = seconds("commit", "One transaction", _FAST)
-        self._ack = seconds("ack", "Webhook received to its answer", _FAST)
-        self._reply = seconds("reply", "Webhook received to its reply delivered", _SLOW)
-        self._attempt = _Children(seconds("attempt", "One try at a delivery", _SLOW, "account").labels)
+        self._queues = Gauge("replybridge_queue_depth", "What waits in memory", ["queue"], registry=registry)
+        self._commit_batch = histogram("commit_batch", "Items in one transaction", [2**n for n in range(10)])
+        self._commit = histogram("commit_seconds", "One transaction", _FAST)
+        self._ack = histogram("ack_seconds", "Webhook received to its answer", _FAST)
+        self._reply = histogram("reply_seconds", "Webhook received to its reply delivered", _SLOW)
+        self._attempt = histogram("attempt_seconds", "One try at a delivery", _SLOW, "account")
         self._rulebook = Info("replybridge_rulebook", "The rulebook in force", registry=registry)
+        self._reloads = counter("rulebook_reloads", "Edits of the rulebook that were looked at", "outcome")
+        self._broken = Gauge(
+            "replybridge_rulebook_broken", "Whether the last edit was refused and an older one runs", registry=registry
+        )
 
     def event(self, account: str, kind: str, count: int = 1) -> None:
-        self._events[account, kind].inc(count)
+        self._events.count(account, kind, by=count)
 
     def duplicate(self, account: str, count: int = 1) -> None:
-        self._duplicates[account,].inc(count)
+        self._duplicates.count(account, by=count)
 
     def refused(self, status: int) -> None:
         """A webhook was answered with this HTTP status."""
-        self._refused[str(status),].inc()
+        self._refused.count(str(status))
 
     def match(self, rule: str, count: int = 1) -> None:
-        self._matches[rule,].inc(count)
+        self._matches.count(rule, by=count)
+
+    def held_back(self, count: int) -> None:
+        """So many replies were kept back: the loop breaker, or the same text twice."""
+        self._held_back.count(by=count)
 
     def attempt(self, account: str, outcome: str, reason: str, took: float) -> None:
         """One try at a delivery; `outcome` is sent, failed or unknown, `reason` "" when it was sent."""
-        self._attempts[account, outcome, reason].inc()
-        self._attempt[account,].observe(took)
+        self._attempts.count(account, outcome, reason)
+        self._attempt.observe(took, account)
+
+    def circuit(self, account: str, *, is_open: bool) -> None:
+        """An account is left alone from now on, because its platform does not answer, or no longer."""
+        self._circuits.labels(account).set(int(is_open))
 
     def committed(self, batch: int, seconds: float) -> None:
         """One transaction of `batch` items."""
@@ -226,10 +280,16 @@ class Metrics:
 
     def queue(self, name: str, depth: int) -> None:
         """This many wait in memory in the queue of that name."""
-        self._queues[name,].set(depth)
+        self._queues.labels(name).set(depth)
 
-    def rulebook(self, version: str) -> None:
+    def rulebook(self, version: str, *, broken: bool = False) -> None:
+        """This one is in force; with `broken` because what the folders hold was refused."""
         self._rulebook.info({"version": version})
+        self._broken.set(int(broken))
+
+    def reloaded(self, outcome: Literal["taken", "refused"]) -> None:
+        """An edit of the rulebook came to this."""
+        self._reloads.count(outcome)
 
     def watch_deliveries(self, count: Callable[[], Mapping[str, int]]) -> None:
         """Ask `count` for the deliveries by state whenever the metrics are read, in that thread. Called once."""

@@ -17,7 +17,7 @@ from bridge.clock import SetClock
 from bridge.settings import Settings, load_settings
 from bridge.store import history
 from bridge.store.history import Listed, Story
-from bridge.store.outgoing import Filter
+from bridge.store.intervene import Filter
 from tests.fakes.chat_server import ChatServer
 from tests.values import NOON
 

@@ -24,7 +24,7 @@ WEBCHAT = '[accounts.web]\nplatform = "webchat"\n'
 
 async def test_it_tells_that_it_is_alive_and_ready(tmp_path: Path) -> None:
     async with a_bridge(tmp_path, WEBCHAT) as site:
-        for path, said in (("/healthz", {"alive": True}), ("/readyz", {"ready": True})):
+        for path, said in (("/healthz", {"alive": True}), ("/readyz", {"ready": True, "rulebook": "current"})):
             async with site.client.get(site.running.url + path) as answer:
                 assert (answer.status, await answer.json()) == (200, said)
 

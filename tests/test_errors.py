@@ -14,6 +14,7 @@ from bridge.errors import (
 
 def test_a_place_counts_from_one_as_editors_do() -> None:
     assert str(Place(file="rules/a.yaml", line=3, column=7)) == "rules/a.yaml:3:7"
+    assert str(Place(file="settings", line=0, column=0)) == "settings"
 
 
 def test_a_rulebook_error_tells_every_problem_in_the_order_of_the_files() -> None:

@@ -2,14 +2,17 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from bridge.adapter.account import Account
 from bridge.adapter.secret import Surroundings
+from bridge.cli import app
 from bridge.model.delivery import REASONS, STATES
 from bridge.observe import Metrics
 from bridge.platforms.registry import ADAPTERS
@@ -29,12 +32,14 @@ GOOD: Mapping[str, object] = {
     "URL": "https://bridge.example.com",
     "size": "2 MiB",
     "duration": "5m",
+    "short duration": "2s",
     "list of networks": ["10.0.0.0/8"],
     "path": "elsewhere",
     "time zone": "Europe/Kyiv",
     "text": "words",
     "rate": "60/min",
     "whole number": 7,
+    "yes or no": False,
     "table": {"email": "contact.email"},
 }
 """For each type that the tables name, a value of it; a store has an address of its own kind."""
@@ -44,7 +49,7 @@ AROUND = Surroundings(environ={}, directory=Path("/srv"))
 def written(cell: str) -> object:
     """The value that the cell of a default means, as TOML would give it."""
     text = cell.strip("`")
-    return tomllib.loads(f"x = {text}")["x"] if re.match(r"[0-9]+$|[\[{]", text) else text
+    return tomllib.loads(f"x = {text}")["x"] if re.match(r"[0-9]+$|[\[{]|true$|false$", text) else text
 
 
 def check_table(rows: list[list[str]], model: type[BaseModel], given: Mapping[str, object]) -> None:
@@ -60,7 +65,7 @@ def check_table(rows: list[list[str]], model: type[BaseModel], given: Mapping[st
     for key, row in told.items():
         if key in given:
             continue
-        choices = re.split(", | or ", row[1])
+        choices = [row[1]] if row[1] in GOOD else re.split(", | or ", row[1])
         good = choices if len(choices) > 1 else ["sqlite:///a.db" if key == "url" else GOOD[row[1]]]
         for value in good:
             made(**{key: value})
@@ -124,6 +129,7 @@ def test_the_metrics_are_those_that_are_exposed() -> None:
     metrics.attempt("site", "sent", "", 0.1)
     metrics.queue("store", 1)
     metrics.rulebook("1")
+    metrics.reloaded("taken")
     metrics.watch_deliveries(lambda: {"dead": 1})
     text = metrics.expose().decode()
     real: dict[str, set[str]] = {}
@@ -137,6 +143,26 @@ def test_the_metrics_are_those_that_are_exposed() -> None:
 def test_the_states_and_reasons_are_all_explained() -> None:
     assert {names(row[0])[0] for row in table("| reason | meaning")} == set(REASONS)
     assert set(re.findall(r"^- `(\w+)`: ", README.split("**States of a delivery**")[1], re.MULTILINE)) == set(STATES)
+
+
+def commands(group: TyperGroup, before: str) -> Iterator[tuple[str, set[str]]]:
+    """Every command as it is typed, with its options."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands(command, f"{before} {name}")
+        else:
+            yield f"{before} {name}", {option for parameter in command.params for option in parameter.opts}
+
+
+def test_the_commands_are_those_that_there_are() -> None:
+    rows = {re.split(r" [A-Z\[]", names(row[0])[0])[0]: row[1] for row in table("| command | what it does")}
+    assert rows.pop("replybridge --version") == "the version"
+    whole = get_command(app)
+    assert isinstance(whole, TyperGroup)
+    real = dict(commands(whole, "replybridge"))
+    assert rows.keys() == real.keys()
+    for command, about in rows.items():
+        assert {name.split()[0] for name in names(about) if name.startswith("--")} <= real[command], command
 
 
 def test_the_platforms_are_those_that_there_are() -> None:
@@ -176,6 +202,8 @@ def test_every_block_is_of_a_kind_that_is_tested_here_or_cannot_be() -> None:
     assert {(one.language, one.name) for one in BLOCKS} == {
         ("text", ""), ("text", "greeting"), ("text", "mistake"), ("text", "received"), ("text", "tree"),
         ("text", "layers"), ("sh", ""), ("sh", "first"), ("sh", "fake"), ("sh", "serve"), ("sh", "omnidesk"),
-        ("sh", "backup"), ("yaml", "rules/shipping.yaml"), ("yaml", "helpcrunch"), ("toml", ""),
+        ("sh", "backup"), ("sh", "broadcast"), ("text", "broadcast"), ("csv", "audiences/customers.csv"),
+        ("yaml", "rules/news.yaml"), ("yaml", "rules/shipping.yaml"), ("yaml", "helpcrunch"), ("yaml", "ways-out"),
+            ("toml", ""),
         ("toml", "bridge.toml"), ("nginx", ""), ("ini", ""),
     }  # fmt: skip

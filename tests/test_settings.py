@@ -622,3 +622,33 @@ def test_the_platforms_that_exist_take_the_accounts_of_the_manual(tmp_path: Path
         "webchat",
     }
     assert not any(secret in json.dumps(settings.describe()) for secret in environ.values())
+
+
+def test_of_accounts_that_are_not_asked_for_no_secret_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "bridge.toml").write_text(EXAMPLE)
+    environ = {"SITE_API_KEY": "a" * 32}
+
+    def names(only: list[str] | None = None, platform: str | None = None) -> list[str]:
+        return list(load_settings(None, environ, ADAPTERS, tmp_path, only, platform).accounts)
+
+    assert names(["site"]) == ["site"]
+    assert names(platform="omnidesk") == ["site"]
+    assert names(platform="webchat") == ["chat"]
+    assert names([]) == []
+    for asked in ({"only": ["shop"]}, {"platform": "helpcrunch"}):
+        with pytest.raises(SettingsError, match="HELPCRUNCH_API_KEY is not set"):
+            names(**asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("shp", 'bridge.toml: no account is called "shp" (did you mean "shop"?)'),
+        ("zzz", 'bridge.toml: no account is called "zzz": there is chat, shop, site'),
+    ],
+)
+def test_an_account_that_is_asked_for_and_is_not_there(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / "bridge.toml").write_text(EXAMPLE)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, {}, ADAPTERS, tmp_path, [name])
+    assert str(caught.value) == told

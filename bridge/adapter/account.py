@@ -24,7 +24,13 @@ class Options(BaseModel):
     """Strict and frozen: an unknown key is an error, a text is not taken for a number."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True, hide_input_in_errors=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+        # Most platforms and operations are in no use here: what checks their options is made when it is first needed.
+        defer_build=True,
     )
 
 
@@ -44,6 +50,8 @@ class Account(Options):
     expires: Duration = timedelta(hours=1)
     on_unknown: OnUnknown = "resend"
     max_in_flight: int = Field(default=16, ge=1, le=1000)
+    burst: Duration | None = Field(default=None, gt=timedelta(0), le=timedelta(seconds=10))
+    """How long a contact must be quiet before their messages are answered, all as one; none: each at once."""
     identity: dict[str, str] = Field(default_factory=dict)
     reply_via: str | None = None
     """The account by which replies to this account's events go; itself, unless said otherwise."""

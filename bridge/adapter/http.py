@@ -8,6 +8,8 @@ Redirects are not followed, cookies not kept, bodies not decompressed, certifica
 authorities of the operating system; SSL_CERT_FILE names others).
 """
 
+import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -22,7 +24,8 @@ from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
 from bridge.adapter.answers import excerpt, retry_after
-from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, HttpCall, Post, SignedCall, Steps
+from bridge.adapter.guard import Guard, Inside, Unresolved
+from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, HttpCall, Post, ReadFile, SignedCall, Steps
 from bridge.clock import Clock
 from bridge.errors import BridgeError
 from bridge.model.delivery import Failed, Outcome, Reason, Unknown
@@ -38,7 +41,12 @@ IDLE_FOR = timedelta(seconds=4)
 """How long an unused connection is kept. Servers close theirs after 5 seconds (Node.js) or more, and a request that
 meets a connection just being closed would leave the question whether it was received."""
 
+MOST_PINNED = 64
+"""Clients that are kept for guarded calls, each for one address of one host; the one longest unused goes first."""
+
 _CONNECTING = "client error (Connect)"
+_Pin = tuple[str, str]
+_Key = tuple[str, str, tuple[tuple[str, str], ...], bytes | None, timedelta]
 
 
 class DoorError(Exception):
@@ -66,6 +74,11 @@ async def at_once() -> None:
     """The turn of who need not wait."""
 
 
+async def no_files(step: ReadFile) -> HttpAnswer:
+    """The answer of who keeps none."""
+    return HttpAnswer(status=404)
+
+
 class Door:
     """`async with Door(clock) as door:` - one for the process, because it keeps connections open between calls.
 
@@ -81,6 +94,7 @@ class Door:
         proxies: bool = False,
         connect_within: timedelta = CONNECT_WITHIN,
         most: int = MOST,
+        guard: Guard | None = None,
     ) -> None:
         self._clock = clock
         self._allow = allow
@@ -88,6 +102,9 @@ class Door:
         self._connect_within = connect_within
         self._most = most
         self._clients: dict[timedelta, Client] = {}
+        self._guard = guard or Guard()
+        self._pinned: OrderedDict[tuple[timedelta, _Pin], Client] = OrderedDict()
+        self._shared: dict[_Key, asyncio.Task[HttpAnswer]] = {}
 
     async def __aenter__(self) -> Self:
         """Raises BridgeError where the system has no certificate authorities to check others against."""
@@ -101,7 +118,9 @@ class Door:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for client in self._clients.values():
+        for task in tuple(self._shared.values()):
+            task.cancel()
+        for client in (*self._clients.values(), *self._pinned.values()):
             await client.close()
 
     async def call(self, call: HttpCall, *, timeout: timedelta) -> HttpAnswer:
@@ -112,7 +131,8 @@ class Door:
         not take it back), so what came of it is unknown.
         """
         url = self._checked(call.url)
-        request = self._request(call, url, timeout)
+        pin = await self._pin(url, timeout) if call.guarded else None
+        request = self._request(call, url, timeout, pin)
         body = bytearray()
         try:
             async with request as response:
@@ -133,23 +153,31 @@ class Door:
         post: Callable[[Post], Awaitable[HttpAnswer]],
         timeout: timedelta,
         turn: Callable[[], Awaitable[None]] = at_once,
+        read: Callable[[ReadFile], Awaitable[HttpAnswer]] = no_files,
     ) -> tuple[Outcome, HttpAnswer | None]:
         """Walk an adapter's steps to their outcome; beside it, the last answer seen.
 
-        `post` puts mail into the store. Who drives has waited for the turn of the first request; `turn` waits until
-        the account may make one more. A call that got no answer fails, to be tried again, where making it twice does
-        no harm; otherwise the outcome is Unknown. What the adapter itself raises comes out.
+        `post` puts mail into the store, `read` reads a file that the bridge keeps. Who drives has waited for the turn
+        of the first request; `turn` waits until the account may make one more. A call that got no answer fails, to be
+        tried again, where making it twice does no harm; otherwise the outcome is Unknown. What the adapter itself
+        raises comes out.
         """
         seen: HttpAnswer | None = None
+        next_turn: Callable[[], Awaitable[None]] = at_once
         try:
             step = next(steps)
             while True:
+                if isinstance(step, ReadFile):
+                    step = steps.send(await read(step))
+                    continue
                 if isinstance(step, Post):
                     answer = await post(step)
+                elif isinstance(step, ConfidentialCall):
+                    answer = await self._together(step, timeout, next_turn)
                 else:
-                    if seen is not None:
-                        await turn()
+                    await next_turn()
                     answer = await self.call(step, timeout=timeout)
+                next_turn = turn
                 # What is seen is kept with the attempt, and shown to people.
                 seen = HttpAnswer(status=answer.status) if isinstance(step, ConfidentialCall) else answer
                 step = steps.send(answer)
@@ -166,6 +194,25 @@ class Door:
         finally:
             steps.close()
 
+    async def _together(
+        self, call: ConfidentialCall, timeout: timedelta, turn: Callable[[], Awaitable[None]]
+    ) -> HttpAnswer:
+        """One call for all who need the same now: workers that find themselves without a token log in once.
+
+        It goes on for the others when one of them is cancelled. Raises what `call` raises.
+        """
+        key = (call.method, call.url, tuple(sorted(call.headers.items())), call.body, timeout)
+        shared = self._shared.get(key)
+        if shared is None:
+            # The turn is waited for within, or those who wait for it too would each call after another.
+            shared = self._shared[key] = asyncio.create_task(self._after(turn, call, timeout))
+            shared.add_done_callback(lambda _: self._shared.pop(key, None))
+        return await asyncio.shield(shared)
+
+    async def _after(self, turn: Callable[[], Awaitable[None]], call: HttpCall, timeout: timedelta) -> HttpAnswer:
+        await turn()
+        return await self.call(call, timeout=timeout)
+
     def _checked(self, text: str) -> Url:
         """The URL as the client itself reads it, so that there is one reading and not two."""
         try:
@@ -180,13 +227,30 @@ class Door:
             raise NeverSent("refused", f"{url.origin_ascii}: this address may not be called")
         return url
 
-    def _request(self, call: HttpCall, url: Url, timeout: timedelta) -> StreamRequest:
+    async def _pin(self, url: Url, timeout: timedelta) -> _Pin:
+        """The host of a guarded call with the one address that it may be called at. Raises NeverSent."""
+        origin, host = url.origin_ascii, url.host_str or ""
+        try:
+            within = self._connecting(timeout).total_seconds()
+            return host, await asyncio.wait_for(self._guard.address(host), within)
+        except Inside as error:
+            raise NeverSent("refused", f"{origin}: this address may not be called: {error}") from None
+        except Unresolved as error:
+            raise NeverSent("network", f"{origin}: cannot connect: {error}") from None
+        except TimeoutError:
+            raise NeverSent("timeout", f"{origin}: cannot connect: its name is not found in time") from None
+
+    def _request(self, call: HttpCall, url: Url, timeout: timedelta, pin: _Pin | None) -> StreamRequest:
         headers = call.headers
         if isinstance(call, SignedCall):
             headers = {**headers, **call.sign(self._clock.now())}
+        if not call.body and call.method in ("POST", "PUT", "PATCH"):
+            # The client leaves it out where there is no body, and many servers then answer 411.
+            headers = {**headers, "content-length": "0"}
         try:
-            builder = self._client(timeout).request(call.method, url).timeout(timeout).headers(headers)
-            if call.body is not None:
+            client = self._client(timeout) if pin is None else self._pinned_client(timeout, pin)
+            builder = client.request(call.method, url).timeout(timeout).headers(headers)
+            if call.body:
                 builder = builder.body_bytes(call.body)
             return builder.build_streamed()
         except ValueError:
@@ -194,24 +258,30 @@ class Door:
             names = ", ".join(call.headers)
             raise NeverSent("invalid", f"a header cannot be sent (of {names}): it has a line end or such") from None
 
-    def _client(self, timeout: timedelta) -> Client:
+    def _connecting(self, timeout: timedelta) -> timedelta:
         """A client gives up connecting well before the whole call is given up: only so is it known to be never sent."""
-        within = min(self._connect_within, timeout / 2)
+        return min(self._connect_within, timeout / 2)
+
+    def _client(self, timeout: timedelta) -> Client:
+        within = self._connecting(timeout)
         client = self._clients.get(within)
         if client is None:
-            builder = (
-                ClientBuilder()
-                .user_agent(USER_AGENT)
-                .connect_timeout(within)
-                .pool_idle_timeout(IDLE_FOR)
-                .follow_redirects(False)
-                .referer(False)
-                .gzip(False)
-                .brotli(False)
-                .zstd(False)
-                .deflate(False)
-            )
+            builder = _builder(within)
             client = self._clients[within] = (builder if self._proxies else builder.no_proxy()).build()
+        return client
+
+    def _pinned_client(self, timeout: timedelta, pin: _Pin) -> Client:
+        """A client that reaches the host at this address only; no proxy, which would look the name up again."""
+        within = self._connecting(timeout)
+        client = self._pinned.get((within, pin))
+        if client is None:
+            host, address = pin
+            client = _builder(within).no_proxy().resolve(host, address, 0).build()
+            self._pinned[within, pin] = client
+            if len(self._pinned) > MOST_PINNED:
+                # It is not closed, since a call may still be under way; it ends with its last call.
+                self._pinned.popitem(last=False)
+        self._pinned.move_to_end((within, pin))
         return client
 
     def _in_seconds(self, headers: dict[str, str]) -> dict[str, str]:
@@ -220,6 +290,21 @@ class Door:
             if seconds is not None:
                 headers["retry-after"] = f"{seconds:.0f}"
         return headers
+
+
+def _builder(connect_within: timedelta) -> ClientBuilder:
+    return (
+        ClientBuilder()
+        .user_agent(USER_AGENT)
+        .connect_timeout(connect_within)
+        .pool_idle_timeout(IDLE_FOR)
+        .follow_redirects(False)
+        .referer(False)
+        .gzip(False)
+        .brotli(False)
+        .zstd(False)
+        .deflate(False)
+    )
 
 
 def _length(headers: Mapping[str, str], unknown: int) -> int:

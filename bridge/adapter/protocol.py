@@ -15,7 +15,7 @@ from msgspec import Struct
 from bridge.adapter.account import Account, Options
 from bridge.errors import Refused
 from bridge.model.delivery import Delivery, Outcome
-from bridge.model.event import Address, Event
+from bridge.model.event import Address, Event, Kind
 
 
 class Webhook(Struct, frozen=True, kw_only=True):
@@ -67,26 +67,57 @@ class Upload:
     content: bytes
 
 
+class Awaited(Struct, frozen=True, kw_only=True):
+    """An answer that waits for the outcome of an operation which the rules may order about the webhook's event.
+
+    `answer` is given what the operation found. If it is not ordered, fails, or is not done `within` so many seconds,
+    the answer is `otherwise`; the delivery goes on.
+    """
+
+    operation: str
+    within: float
+    answer: Callable[[object], Answer]
+    otherwise: Answer
+
+
+class Carried(Struct, frozen=True, kw_only=True):
+    """An answer that carries the first reply to the webhook's own conversation, which then needs no call of its own.
+
+    `answer` words it, or gives None where it cannot be said in an answer. If the rules have no reply `within` so many
+    seconds, the answer is `otherwise`.
+    """
+
+    within: float
+    answer: Callable[[Delivery], Answer | None]
+    otherwise: Answer
+
+
 class Notice(Struct, frozen=True, kw_only=True):
     """What a webhook says: events, and the answer the platform expects.
 
-    `answer` may need the account's standing. `uploads[i]` belongs to the i-th event of kind "attachment".
+    `answer` may need the account's standing, or what came of the events. `uploads[i]` belongs to the i-th event of kind
+    "attachment".
     """
 
     events: tuple[Event, ...] = ()
-    answer: Answer | Callable[[Standing], Answer] = Answer()
+    answer: Answer | Callable[[Standing], Answer] | Awaited | Carried = Answer()
     uploads: tuple[Upload, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpCall:
-    """A request an adapter wants made. `safe` says that making it twice does no harm (a search, a log-in)."""
+    """A request an adapter wants made. `safe` says that making it twice does no harm (a search, a log-in).
+
+    `guarded` says that it must not lead inside: the door looks its host's name up and refuses an address that is not
+    a public one.
+    """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     safe: bool = False
+    guarded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,8 +152,18 @@ class Post:
     body: Mapping[str, object]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadFile:
+    """Read a file that the bridge keeps, by its URL (an attachment's).
+
+    The answer sent back has it as its body, with its content-type; status 404 where it is not kept (any more).
+    """
+
+    url: str
+
+
 A = TypeVar("A", bound=Account)
-Step = HttpCall | Post
+Step = HttpCall | Post | ReadFile
 Steps = Generator[Step, HttpAnswer, Outcome]
 
 
@@ -139,6 +180,8 @@ class Route:
     page: Answer | None = None
     uploads: bool = False
     """Whether the body may be as large as an attachment (setting `server.max_attachment`)."""
+    needs: str | None = None
+    """The account's option without which nobody need be told of this path; none: it is for every account."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,11 +190,30 @@ class Operation(Generic[A]):
 
     `arguments` is the pydantic model of what may be given; `steps` makes the calls for valid arguments, for the
     recipient in the words of the platform's `to:` keys; `about` is one sentence for `doc.md` and for errors.
+    `finds` names the facts that its outcome's `found` may have, for rules that remember them; none: it looks nothing
+    up. `always` are those of them that no answer lacks which can be read at all, so that templates can rely on them.
+    `of_event` gives arguments that come from the event itself, which must be one of the same platform; it raises
+    ValueError for an event that has none.
+    `of_delivery` takes the place of `steps` where calls are named after the delivery, so that a repeat can be told.
     """
 
     arguments: type[Options]
     steps: Callable[[Any, Address, A], Steps]
     about: str
+    finds: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
+    of_event: Callable[[Event], Mapping[str, object]] | None = None
+    of_delivery: Callable[[Any, Delivery, A], Steps] | None = None
+
+    def begin(self, arguments: Any, delivery: Delivery, account: A) -> Steps:
+        """The calls of an operation that is a delivery's."""
+        if self.of_delivery is not None:
+            return self.of_delivery(arguments, delivery, account)
+        return self.steps(arguments, delivery.to, account)
+
+
+Ability = Literal["private", "attachments", "quick_replies"]
+"""What a reply may have beside its text."""
 
 
 def problem(status: int, message: str) -> Answer:
@@ -176,12 +238,17 @@ class Adapter(Generic[A]):
     """One platform.
 
     `account` is the pydantic model of its options. `to_keys` are the words of its `to:` addresses; none: any word.
-    `credential` finds, in a request whose path names no account, the secret that does.
+    `credential` finds, in a request whose path names no account, the secret that does; `credential_in` tells a person
+    where it should be.
     `verify` raises Refused(401) unless the sender is who the account knows; it sees the raw bytes.
     `parse` raises Refused(400) naming the field; it is given the account whose request this is.
     `send` makes one delivery. `refuse` words a refusal in the platform's own shape.
     `mailbox` names the mailbox a stream request may read, or raises Refused.
     `operations` are by name, without the platform's: "assign", not "helpcrunch.assign".
+    `can` says what replies may have beside text. `sends` are the kinds of events that it tells of; None: any.
+    `probe` makes a call that changes nothing and needs the account's credentials. `reconcile` finds out what came of
+    an attempt that began at a moment and got no answer: Sent, Failed (certainly not sent) or Unknown; each of its
+    calls is safe.
     """
 
     name: str
@@ -189,9 +256,14 @@ class Adapter(Generic[A]):
     to_keys: tuple[str, ...]
     routes: tuple[Route, ...] = ()
     credential: Callable[[Webhook], str | None] = no_credential
+    credential_in: str = "the key"
     verify: Callable[[Webhook, A], None]
     parse: Callable[[Webhook, A], Notice]
     send: Callable[[Delivery, A], Steps]
     refuse: Callable[[int, str], Answer] = problem
     mailbox: Callable[[Webhook, A], str] = no_mailbox
     operations: Mapping[str, Operation[A]] = field(default_factory=dict)
+    can: frozenset[Ability] = frozenset()
+    sends: frozenset[Kind] | None = None
+    probe: Callable[[A], Steps] | None = None
+    reconcile: Callable[[Delivery, A, datetime], Steps] | None = None

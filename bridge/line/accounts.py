@@ -19,7 +19,10 @@ class Known:
 
 
 class Accounts:
+    """`adapters` are those of all platforms, also of those that no account is on."""
+
     def __init__(self, accounts: Iterable[Account], adapters: Mapping[str, Adapter[Any]]) -> None:
+        self.adapters = adapters
         self._by_name = {a.name: Known(account=a, adapter=adapters[a.platform]) for a in accounts}
         self._by_credential = {
             (known.adapter.name, secret.digest()): known
@@ -48,8 +51,10 @@ class Accounts:
         """
         if webhook.account is not None:
             named = self._by_name.get(webhook.account)
-            if named is None or named.adapter.name not in platforms:
+            if named is None:
                 raise Refused(404, f"there is no account of this name: {webhook.account[:40]!r}")
+            if named.adapter.name not in platforms:
+                raise Refused(404, f"accounts.{named.account.name}: {named.adapter.name} tells of nothing here")
             return named
         platform = platforms[0]
         of_platform = self.of_platform(platform)
@@ -62,4 +67,5 @@ class Accounts:
                 return found
         elif len(of_platform) == 1 and not of_platform[0].account.credentials():
             return of_platform[0]
-        raise Refused(401, "the key is missing" if credential is None else "the key is wrong")
+        where = of_platform[0].adapter.credential_in
+        raise Refused(401, f"{where}: missing" if credential is None else f"{where}: wrong; no account has it")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import puremagic
 from aiohttp import web
 
-from bridge.adapter.protocol import Upload
+from bridge.adapter.protocol import HttpAnswer, ReadFile, Upload
 from bridge.chance import Chance
 from bridge.clock import Clock
 from bridge.errors import StoreError
@@ -23,11 +23,17 @@ _PATH = "/attachments/{token}/{name}"
 
 
 class Attachments:
-    """`directory` holds one file a token; `public_url` is where other platforms reach this server."""
+    """`directory` holds one file a token; `public_url` is where other platforms reach this server.
 
-    def __init__(self, directory: Path, public_url: str, store: Store, clock: Clock, chance: Chance) -> None:
+    A file of more than `most` bytes is not read to be passed on.
+    """
+
+    def __init__(
+        self, directory: Path, public_url: str, store: Store, clock: Clock, chance: Chance, *, most: int
+    ) -> None:
         self._directory = directory
         self._public_url = public_url.rstrip("/")
+        self._most = most
         self._store = store
         self._clock = clock
         self._chance = chance
@@ -63,6 +69,31 @@ class Attachments:
                 path.unlink(missing_ok=True)
             raise StoreError(f"the attachment could not be kept: {error.strerror or error}") from None
         return sniff(content)
+
+    async def read(self, step: ReadFile) -> HttpAnswer:
+        """A kept file as an answer; 404 where it is not kept (any more), 413 where it is too large to be passed on.
+
+        Only our own addresses are looked at, and they cannot be guessed. Raises StoreError.
+        """
+        token = self._token(step.url)
+        kept = None
+        if token is not None:
+            kept = await self._store.read(lambda connection: attachment_by_token(connection, token))
+        if kept is None:
+            return HttpAnswer(status=404)
+        if kept.size > self._most:
+            return HttpAnswer(status=413)
+        try:
+            content = await asyncio.to_thread((self._directory / kept.token).read_bytes)
+        except FileNotFoundError:
+            return HttpAnswer(status=404)
+        except OSError as error:
+            raise StoreError(f"the attachment could not be read: {error.strerror or error}") from None
+        return HttpAnswer(status=200, headers={"content-type": kept.type}, body=content)
+
+    def _token(self, url: str) -> str | None:
+        path = url.removeprefix(f"{self._public_url}/attachments/")
+        return None if path == url else path.partition("/")[0]
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         token = request.match_info["token"]

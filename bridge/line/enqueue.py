@@ -1,40 +1,37 @@
-"""Enqueue: note an event, what it changed and what has to be delivered, in the open ledger."""
+"""Enqueue: what a decision comes to, as deliveries on the open page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from bridge.line.accounts import Accounts
-from bridge.line.match import Matched
 from bridge.line.render import Rendered
-from bridge.model.delivery import Delivery
-from bridge.model.facts import Facts
-from bridge.store.ledger import Ledger
+from bridge.model.delivery import Delivery, Urgency
+from bridge.store.page import Entry, Page
 
 
 def enqueue(
-    ledger: Ledger, before: Facts, after: Facts, matched: Matched, replies: Sequence[Rendered], accounts: Accounts
-) -> int:
-    """Write it all down; gives the event's number.
-
-    `before` and `after` are the facts as the event found them and as the rules left them.
-    """
-    number = ledger.record(before.event, before.conversation, matched.trace)
-    if after is not before:
-        changed = {s: memory for s, memory in after.memories.items() if memory is not before.memories.get(s)}
-        ledger.remember(before.conversation, changed)
-    for reply in replies:
-        known = accounts.get(reply.account)
+    page: Page, event: int, rendered: Iterable[Rendered], accounts: Accounts, urgency: Urgency = "live"
+) -> None:
+    """Note the deliveries that follow from the event of this number; what cannot be made begins dead or cancelled."""
+    for one in rendered:
+        known = accounts.get(one.account)
         delivery = Delivery(
-            id=ledger.next_delivery(),
-            event=number,
-            rule=reply.rule,
-            action=reply.action,
-            account=reply.account,
-            lane=reply.lane,
-            to=reply.to,
-            reply=reply.reply,
-            created_at=before.now,
-            expires_at=None if known is None else before.now + known.account.expires,
+            id=page.next_delivery(),
+            event=event,
+            rule=one.rule,
+            action=one.action,
+            account=one.account,
+            lane=one.lane,
+            to=one.to,
+            reply=one.reply,
+            command=one.command,
+            urgency=urgency,
+            created_at=page.now,
+            expires_at=None if known is None else page.now + known.account.expires,
         )
-        reason, detail = reply.fault or (None, None)
-        ledger.enqueue(delivery, dead=reason, detail=detail)
-    return number
+        if one.fault is not None:
+            reason, detail = one.fault
+            page.enqueue(Entry(delivery=delivery, state="dead", reason=reason, detail=detail))
+        elif one.held is not None:
+            page.enqueue(Entry(delivery=delivery, state="cancelled", detail=one.held))
+        else:
+            page.enqueue(Entry(delivery=delivery))

@@ -5,43 +5,38 @@ receive -> normalise -> match -> render -> enqueue          |  deliver
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from bridge.adapter.protocol import Answer, Webhook
+from bridge.adapter.protocol import Answer, Awaited, Carried, Webhook
 from bridge.clock import Clock
 from bridge.line.accounts import Accounts, Known
+from bridge.line.answer import Answerer
+from bridge.line.decide import Behaviour, Verdict
 from bridge.line.deliver import Deliverer
-from bridge.line.enqueue import enqueue
-from bridge.line.match import match
 from bridge.line.normalise import Normaliser
-from bridge.line.render import Rendered, Renderer
 from bridge.model.delivery import Delivery
 from bridge.model.event import Event
-from bridge.model.rule import Rulebook
 from bridge.observe import Metrics, log
 from bridge.store.ledger import Ledger
+from bridge.store.rows import conversation_key
 from bridge.store.store import Store
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """What came of the events of one webhook: their numbers, the rules that fired, what may be delivered at once."""
+    """What came of the events of one webhook: their numbers, the rules that fired, what may be delivered at once.
+
+    `held` counts the replies that were kept back; `ordered` are the operations that were ordered.
+    """
 
     events: tuple[int, ...] = ()
     repeats: int = 0
     rules: tuple[str, ...] = ()
+    held: int = 0
+    ordered: tuple[str, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Behaviour:
-    """The rulebook with the templates it renders; swapped whole."""
-
-    rulebook: Rulebook
-    renderer: Renderer
 
 
 class Line:
@@ -63,6 +58,7 @@ class Line:
         self._deliverer = deliverer
         self._clock = clock
         self._metrics = metrics
+        self._answerer = Answerer(deliverer, clock)
         self._log = log()
 
     async def handle(self, webhook: Webhook, known: Known) -> Answer:
@@ -72,20 +68,44 @@ class Line:
         """
         known.adapter.verify(webhook, known.account)
         notice = await self._normaliser.normalise(webhook, known)
+        answer, decision = notice.answer, Decision()
         if notice.events:
             decision = await self._store.write(self._decide, notice.events)
             self._note(known, notice.events, decision)
-            self._deliverer.take(decision.deliveries)
-        if isinstance(notice.answer, Answer):
-            return notice.answer
-        return notice.answer(await self._normaliser.standing(known, self.behaviour.rulebook))
+        if isinstance(answer, Awaited) and answer.operation not in decision.ordered:
+            answer = answer.otherwise
+        if isinstance(answer, Awaited):
+            return await self._answerer.awaited(answer, webhook.received_at, decision.events, decision.deliveries)
+        if isinstance(answer, Carried):
+            lanes = {conversation_key(known.account.name, event.conversation) for event in notice.events}
+            return self._answerer.carried(answer, webhook.received_at, lanes, decision.deliveries)
+        self._deliverer.take(decision.deliveries)
+        if isinstance(answer, Answer):
+            return answer
+        return answer(await self._normaliser.standing(known, self.behaviour.rulebook))
+
+    async def wake(self, key: str) -> None:
+        """Do what the timers of a conversation say that are due. Raises StoreError (nothing was done; try again)."""
+        decision = await self._store.write(self._wake, key)
+        self._count(decision)
+        self._deliverer.take(decision.deliveries)
 
     def _decide(self, connection: Connection, webhooks: Sequence[tuple[Event, ...]]) -> list[Decision]:
         """Look at every waiting event in the order they came, in the one transaction that they share."""
         behaviour, now = self.behaviour, self._clock.now()
         ledger = Ledger(connection, [event for events in webhooks for event in events], now)
-        decisions = [self._decide_one(behaviour, ledger, events) for events in webhooks]
-        claimed = _by_event(ledger.write(self._deliverer.claim(now)))
+        decisions = [_decide_one(behaviour, ledger, events) for events in webhooks]
+        return self._claimed(decisions, ledger)
+
+    def _wake(self, connection: Connection, keys: Sequence[str]) -> list[Decision]:
+        """Look at conversations that have a timer which is due."""
+        behaviour = self.behaviour
+        ledger = Ledger(connection, (), self._clock.now(), keys=keys)
+        return self._claimed([_decision(behaviour.wake(ledger, key)) for key in keys], ledger)
+
+    def _claimed(self, decisions: list[Decision], ledger: Ledger) -> list[Decision]:
+        """Write the page; the decisions with the deliveries that this worker may begin with."""
+        claimed = _by_event(ledger.write(self._deliverer.claim(ledger.now)))
         if not claimed:
             return decisions
         return [
@@ -93,30 +113,13 @@ class Line:
             for decision in decisions
         ]
 
-    def _decide_one(self, behaviour: Behaviour, ledger: Ledger, events: tuple[Event, ...]) -> Decision:
-        numbers: list[int] = []
-        rules: list[str] = []
-        for event in events:
-            if ledger.is_repeat(event):
-                continue
-            before = after = ledger.facts(event)
-            matched = match(behaviour.rulebook, before)
-            replies: list[Rendered] = []
-            for one in matched.matches:
-                rendered, after = behaviour.renderer.render(one, after)
-                replies.extend(rendered)
-                rules.append(one.rule.name)
-            numbers.append(enqueue(ledger, before, after, matched, replies, self._accounts))
-        return Decision(events=tuple(numbers), repeats=len(events) - len(numbers), rules=tuple(rules))
-
     def _note(self, known: Known, events: tuple[Event, ...], decision: Decision) -> None:
         account = known.account.name
         if decision.repeats:
             self._metrics.duplicate(account, decision.repeats)
         for event in events:
             self._metrics.event(account, event.kind)
-        for rule in decision.rules:
-            self._metrics.match(rule)
+        self._count(decision)
         self._log.debug(
             "taken",
             _event=decision.events,
@@ -125,6 +128,28 @@ class Line:
             rules=decision.rules,
             repeats=decision.repeats,
         )
+
+    def _count(self, decision: Decision) -> None:
+        for rule in decision.rules:
+            self._metrics.match(rule)
+        if decision.held:
+            self._metrics.held_back(decision.held)
+
+
+def _decide_one(behaviour: Behaviour, ledger: Ledger, events: tuple[Event, ...]) -> Decision:
+    verdicts = [verdict for event in events if (verdict := behaviour.decide(ledger, event)) is not None]
+    return _decision(verdicts, repeats=len(events) - len(verdicts))
+
+
+def _decision(verdicts: Sequence[Verdict], repeats: int = 0) -> Decision:
+    rendered = [one for verdict in verdicts for one in verdict.rendered]
+    return Decision(
+        events=tuple([verdict.number for verdict in verdicts]),
+        repeats=repeats,
+        rules=tuple([rule for verdict in verdicts for rule in verdict.rules]),
+        ordered=tuple([one.command.operation for one in rendered if one.command]),
+        held=len([one for one in rendered if one.held is not None]),
+    )
 
 
 def _by_event(deliveries: Sequence[Delivery]) -> dict[int | None, list[Delivery]]:

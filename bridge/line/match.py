@@ -1,11 +1,12 @@
 """Match: which rules say yes to an event, and why the near ones did not."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from msgspec import Struct
 
 from bridge.clock import to_ms
+from bridge.line.restraint import silenced
 from bridge.model.conversation import EMPTY
 from bridge.model.facts import Facts
 from bridge.model.quantity import say_duration
@@ -18,17 +19,22 @@ class Matched(Struct, frozen=True, kw_only=True):
     matches: tuple[Match, ...]
     trace: tuple[Mapping[str, object], ...]
 
+    @property
+    def stopped(self) -> bool:
+        """Whether a rule said that no later one shall see the event."""
+        return bool(self.matches) and self.matches[-1].rule.stop
 
-def match(rulebook: Rulebook, facts: Facts) -> Matched:
-    """All rules whose conditions hold and whose limit is not used up, until one says `stop`."""
+
+def match(rulebook: Rulebook, facts: Facts, asked: Callable[[Rule], bool] | None = None) -> Matched:
+    """All rules whose conditions hold and which nothing keeps quiet, until one says `stop`; only those `asked`."""
     matches: list[Match] = []
     trace: list[Mapping[str, object]] = []
     for rule in rulebook.index.candidates(facts):
         groups: dict[str, str] = {}
-        if not rule.when.holds(facts, groups):
+        if (asked is not None and not asked(rule)) or not rule.when.holds(facts, groups):
             continue
-        if rule.limit is not None and (limited := used_up(rule, rule.limit, facts)):
-            trace.append({"rule": rule.name, "limited": limited})
+        if reason := quiet(rule, facts):
+            trace.append({"rule": rule.name, **reason})
             continue
         matches.append(Match(rule=rule, groups=groups))
         trace.append({"rule": rule.name, "fired": True})
@@ -36,6 +42,15 @@ def match(rulebook: Rulebook, facts: Facts) -> Matched:
             trace.append({"rule": rule.name, "stopped": True})
             break
     return Matched(matches=tuple(matches), trace=tuple(trace))
+
+
+def quiet(rule: Rule, facts: Facts) -> Mapping[str, str] | None:
+    """What keeps a rule quiet whose condition holds: its limit, or a human who is active."""
+    if rule.limit is not None and (limited := used_up(rule, rule.limit, facts)):
+        return {"limited": limited}
+    if reason := silenced(rule, facts):
+        return {"silent": reason}
+    return None
 
 
 def used_up(rule: Rule, limit: Limit, facts: Facts) -> str | None:

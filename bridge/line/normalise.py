@@ -6,7 +6,7 @@ from bridge.adapter.protocol import Notice, Standing, Webhook
 from bridge.clock import Clock
 from bridge.line.accounts import Known
 from bridge.line.attachments import Attachments
-from bridge.model.event import Event
+from bridge.model.event import Event, whole
 from bridge.model.rule import Rulebook
 from bridge.store.look import count_open
 from bridge.store.store import Store
@@ -19,16 +19,16 @@ class Normaliser:
         self._clock = clock
 
     async def normalise(self, webhook: Webhook, known: Known) -> Notice:
-        """The notice in a webhook, its uploads kept on disk. Raises Refused."""
+        """The notice in a webhook, its events whole and its uploads kept on disk. Raises Refused."""
         notice: Notice = known.adapter.parse(webhook, known.account)
         if not notice.uploads:
-            return notice
+            return replace(notice, events=tuple(map(whole, notice.events)))
         uploads = iter(notice.uploads)
         events: list[Event] = []
         for event in notice.events:
             if event.kind == "attachment" and (upload := next(uploads, None)) is not None:
                 event = replace(event, attachment=await self._attachments.keep(known.account.name, upload))
-            events.append(event)
+            events.append(whole(event))
         return replace(notice, events=tuple(events), uploads=())
 
     async def standing(self, known: Known, rulebook: Rulebook) -> Standing:

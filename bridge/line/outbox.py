@@ -1,75 +1,161 @@
-"""An outbox: what one account has to send now, within its budget, its places in flight and its pauses."""
+"""An outbox: what one account has to send now, the most urgent first, within its places in flight and its pace."""
 
+import asyncio
 from collections import deque
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
 from bridge.clock import Clock
-from bridge.model.delivery import Delivery
+from bridge.line.breaker import Breaker
+from bridge.line.pace import Pace
+from bridge.model.delivery import URGENCIES, Delivery, Outcome, Sent, Urgency
 from bridge.model.quantity import Rate
 
-HOLDS = 1000
-"""How many deliveries an outbox holds in memory; the rest of a backlog waits in the store."""
+HOLDS: Mapping[Urgency, int] = {"live": 1000, "follow_up": 500, "broadcast": 500}
+"""How many deliveries of an urgency an outbox holds in memory; the rest of a backlog waits in the store."""
 
 
 class Outbox:
-    def __init__(self, clock: Clock, *, max_in_flight: int, budget: Rate | None) -> None:
+    """`begin` is called with each delivery when its first call may be made.
+
+    After a pause, and when a platform answers again, one delivery is begun, and with each that goes well one more at
+    a time, up to `max_in_flight`: what has gathered does not fall on the platform all at once.
+    """
+
+    def __init__(
+        self, clock: Clock, *, max_in_flight: int, budget: Rate | None, begin: Callable[[Delivery], None]
+    ) -> None:
         self._clock = clock
-        self._max_in_flight = max_in_flight
-        self._budget = budget
-        self._waiting: deque[Delivery] = deque()
+        self._most = self._places = max_in_flight
+        self._begin = begin
+        self._pace = Pace(clock, budget)
+        self._breaker = Breaker(clock)
+        self._waiting: dict[Urgency, deque[Delivery]] = {urgency: deque() for urgency in URGENCIES}
+        self._turns: dict[Urgency, deque[asyncio.Future[None]]] = {urgency: deque() for urgency in URGENCIES}
         self._in_flight: set[int] = set()
-        self._calls: deque[float] = deque()
-        self._resume_at = 0.0
-
-    @property
-    def full(self) -> bool:
-        return len(self._waiting) >= HOLDS
-
-    @property
-    def idle(self) -> bool:
-        return not self._waiting and not self._in_flight
+        self._alarm: asyncio.Task[None] | None = None
+        self._alarm_at = 0.0
+        self._ending = False
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the platform is left alone; None where it is not."""
+        return self._breaker.open
+
+    @property
+    def leaves_alone(self) -> timedelta:
+        """How long from now the platform is left alone because it does not answer."""
+        return timedelta(seconds=self._breaker.wait())
+
+    def full(self, urgency: Urgency) -> bool:
+        return len(self._waiting[urgency]) >= HOLDS[urgency]
+
+    def room(self, urgency: Urgency) -> int:
+        """How many more it wants from the store: many at a time, so none until half of the places are free."""
+        held = len(self._waiting[urgency])
+        return 0 if held > HOLDS[urgency] // 2 else HOLDS[urgency] - held
 
     def held(self) -> tuple[int, ...]:
         """The numbers of everything held: waiting and in flight."""
-        return (*(delivery.id for delivery in self._waiting), *self._in_flight)
+        return (*(delivery.id for waiting in self._waiting.values() for delivery in waiting), *self._in_flight)
 
     def add(self, delivery: Delivery) -> None:
-        self._waiting.append(delivery)
-
-    def next(self) -> Delivery | None:
-        """The next delivery to begin, or None: nothing waits, or no place is free."""
-        if not self._waiting or len(self._in_flight) >= self._max_in_flight:
-            return None
-        delivery = self._waiting.popleft()
-        self._in_flight.add(delivery.id)
-        return delivery
+        self._waiting[delivery.urgency].append(delivery)
+        self.go()
 
     def done(self, delivery: Delivery) -> None:
+        """Its turn is over; its place is free."""
         self._in_flight.discard(delivery.id)
+        self.go()
+
+    def note(self, outcome: Outcome) -> bool:
+        """What came of a call; gives whether the platform is left alone from now on, or no longer."""
+        changed = self._breaker.note(outcome)
+        if self._breaker.open is not None:
+            self._places = 1
+        elif (changed or isinstance(outcome, Sent)) and self._places < self._most and not self._pace.paused:
+            self._places += 1
+        return changed
 
     def pause(self, wait: timedelta) -> None:
         """Make no call before `wait` is over: the platform asked for it."""
-        self._resume_at = max(self._resume_at, self._clock.monotonic() + wait.total_seconds())
+        self._pace.pause(wait.total_seconds())
+        self._places = 1
 
-    async def turn(self) -> None:
-        """Wait until the account may make one more call: not paused, and within its budget."""
-        while (wait := self._wait()) > 0:
-            await self._clock.sleep(wait)
-        if self._budget is not None:
-            self._calls.append(self._clock.monotonic())
+    async def turn(self, urgency: Urgency) -> None:
+        """Wait until a delivery that has begun may make one more call."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns[urgency].append(turn)
+        self.go()
+        await turn
 
-    def _wait(self) -> float:
-        now = self._clock.monotonic()
-        paused = self._resume_at - now
-        if self._budget is None:
-            return paused
-        per = self._budget.per.total_seconds()
-        while self._calls and self._calls[0] <= now - per:
-            self._calls.popleft()
-        if len(self._calls) < self._budget.times:
-            return paused
-        return max(paused, self._calls[0] + per - now)
+    def go(self) -> None:
+        """Begin whatever may begin now, the most urgent first; look again when more may."""
+        while (urgency := self._foremost()) is not None:
+            wait = max(self._pace.wait(urgency), self._breaker.wait())
+            if wait > 0:
+                self._look_again(wait)
+                return
+            self._pace.took()
+            if self._turns[urgency]:
+                self._turns[urgency].popleft().set_result(None)
+            else:
+                delivery = self._waiting[urgency].popleft()
+                self._in_flight.add(delivery.id)
+                self._begin(delivery)
+
+    def _foremost(self) -> Urgency | None:
+        """The urgency of what comes next: a call of a delivery that has begun, or a delivery that has a place."""
+        for urgency in URGENCIES:
+            turns = self._turns[urgency]
+            while turns and turns[0].done():
+                turns.popleft()
+            if turns or (self._waiting[urgency] and self._has_place(urgency)):
+                return urgency
+        return None
+
+    def _has_place(self, urgency: Urgency) -> bool:
+        # Broadcasts leave one place to live replies, which would otherwise wait for slow calls to end.
+        kept = 1 if urgency == "broadcast" and self._places > 1 else 0
+        return not self._ending and len(self._in_flight) < self._places - kept
+
+    def _look_again(self, wait: float) -> None:
+        at = self._clock.monotonic() + wait
+        if self._alarm is not None:
+            if self._alarm_at <= at:
+                return
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = asyncio.get_running_loop().create_task(self._look_later(wait))
+
+    async def _look_later(self, wait: float) -> None:
+        await self._clock.sleep(wait)
+        self._alarm = None
+        self.go()
+
+    def expired(self, now: datetime) -> list[Delivery]:
+        """Take out what waited longer than it may. Of what was perhaps sent the platform is still to be asked."""
+        late: list[Delivery] = []
+        for urgency, waiting in self._waiting.items():
+            gone = [one for one in waiting if _is_late(one, now)]
+            if gone:
+                self._waiting[urgency] = deque(one for one in waiting if not _is_late(one, now))
+                late += gone
+        return late
+
+    def end(self) -> None:
+        """Begin no more; what has begun may go on."""
+        self._ending = True
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+
+def _is_late(delivery: Delivery, now: datetime) -> bool:
+    return delivery.expires_at is not None and delivery.expires_at <= now and delivery.unsure_since is None

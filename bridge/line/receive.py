@@ -13,6 +13,7 @@ from bridge.clock import Clock
 from bridge.errors import Refused, StoreError
 from bridge.line.accounts import Accounts
 from bridge.line.handle import Line
+from bridge.line.refusals import Refusals
 from bridge.line.stream import Mailboxes
 from bridge.observe import Metrics, log
 from bridge.store.store import Store
@@ -45,6 +46,7 @@ class Receiver:
         self._store = store
         self._clock = clock
         self._metrics = metrics
+        self._refusals = Refusals(clock)
         self._max_body = max_body
         self._max_attachment = max_attachment
         self._trusted_proxies = trusted_proxies
@@ -83,6 +85,7 @@ class Receiver:
                 self._metrics.acknowledged(self._clock.monotonic() - began)
             except Refused as refusal:
                 self._metrics.refused(refusal.status)
+                self._refusals.note(route.path, self._account(request), refusal.status, refusal.message)
                 return _refusal(refuse, refusal)
             except StoreError as error:
                 # The path itself may carry the secret of an account.
@@ -109,6 +112,11 @@ class Receiver:
             received_at=self._clock.now(),
         )
 
+    def _account(self, request: web.Request) -> str | None:
+        """The account that the path names, if there is one of this name."""
+        name = request.match_info.get("account", "")
+        return name if self._accounts.get(name) else None
+
     def _remote(self, request: web.Request) -> str:
         """Who sent it: the last address of `X-Forwarded-For` that no trusted proxy has, else who connected."""
         remote = request.remote or ""
@@ -131,7 +139,7 @@ class Receiver:
             raise Refused(413, f"the body has {request.content_length} bytes; at most {most} are taken")
         content = request.content
         if content.is_eof() and content.total_bytes <= most:
-            return await content.read()
+            return content.read_nowait()
         chunks: list[bytes] = []
         size = 0
         try:

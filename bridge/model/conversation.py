@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from bridge.model.event import NOBODY, Address, Contact, Event
 
+MOST_TIMERS = 100
+"""Timers that one conversation may have at a time."""
 HUMAN_ACTIVE_FOR = timedelta(minutes=15)
 """A human counts as active in a conversation this long after an agent wrote."""
 
@@ -16,10 +18,14 @@ Scope = Literal["conversation", "contact", "account", "rule"]
 
 
 class Memory(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One memory document: the facts that rules remembered, and when each limited rule fired (ms since 1970)."""
+    """One memory document: the facts that rules remembered, and when each limited rule fired (ms since 1970).
+
+    `said` is what was lately answered in a conversation: when, and a digest of the text.
+    """
 
     facts: Mapping[str, object] = {}
     fired: Mapping[str, tuple[int, ...]] = {}
+    said: tuple[tuple[int, str], ...] = ()
 
     def remember(self, facts: Mapping[str, object]) -> "Memory":
         return replace(self, facts={**self.facts, **facts})
@@ -32,8 +38,40 @@ class Memory(Struct, frozen=True, kw_only=True, omit_defaults=True):
         times = (*self.fired.get(rule, ()), at)[-keep:]
         return replace(self, fired={**self.fired, rule: times})
 
+    def note_said(self, digest: str, at: int, since: int, keep: int) -> "Memory":
+        """Note that a text was answered at `at`. Of those before, what came after `since` is kept, `keep` at most."""
+        lately = [one for one in self.said if one[0] > since]
+        return replace(self, said=(*lately, (at, digest))[-keep:])
+
 
 EMPTY = Memory()
+
+BURST = ""
+"""The rule of a timer that waits until the contact is quiet; it is for all rules that answer bursts."""
+LONGEST_BURST = timedelta(seconds=10)
+
+
+class Timer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A durable wait in a conversation, until `due` (ms since 1970); `since` is when it began.
+
+    It belongs to the action of a rule (`action` is its path) and to the recorded events of the numbers `events`.
+    What happens in `unless` cancels it. `groups` are those of the match. `quiet` (ms) is how long a contact has to be
+    quiet for their burst of messages to be over.
+    """
+
+    rule: str
+    action: str
+    due: int
+    since: int
+    events: tuple[int, ...]
+    unless: tuple[str, ...] = ()
+    groups: Mapping[str, str] = {}
+    quiet: int = 0
+
+    def extended(self, at: int) -> "Timer":
+        """The same burst, with something more said or typed at `at`."""
+        latest = self.since + round(LONGEST_BURST.total_seconds() * 1000)
+        return replace(self, due=max(self.due, min(at + self.quiet, latest)))
 
 
 class Conversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -54,6 +92,7 @@ class Conversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     assigned: str | None = None
     ended: bool = False
     waiting: bool = False
+    timers: tuple[Timer, ...] = ()
 
     @property
     def age(self) -> timedelta:
@@ -82,7 +121,41 @@ class Conversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
             assigned=self.assigned,
             ended=event.kind == "ended" or (self.ended and not wrote),
             waiting=event.kind != "ended" and (from_contact if wrote else self.waiting),
+            timers=self.timers,
         )
+
+    def heard(self, event: Event, at: int) -> "Conversation":
+        """The same with the timers that go on when `event` has come in at `at` (ms)."""
+        if not self.timers:
+            return self
+        happened = happening(event)
+        kept = [timer for timer in self.timers if happened not in timer.unless]
+        if event.kind == "typing" and event.sender == "contact" and event.state != "stopped":
+            kept = [timer.extended(at) if timer.rule == BURST else timer for timer in kept]
+        return replace(self, timers=tuple(kept))
+
+    def arm(self, *timers: Timer) -> "Conversation":
+        """The same with more timers; one for the same action of a rule and the same event takes the other's place."""
+        new = {(timer.rule, timer.action, timer.events[:1]) for timer in timers}
+        kept = [timer for timer in self.timers if (timer.rule, timer.action, timer.events[:1]) not in new]
+        return replace(self, timers=(*kept, *timers))
+
+    def due(self, at: int) -> tuple[Timer, ...]:
+        """The timers that are due at `at` (ms), the earliest first."""
+        return tuple(sorted((timer for timer in self.timers if timer.due <= at), key=lambda timer: timer.due))
+
+    def seen_at(self, now: datetime) -> "Conversation":
+        """The conversation as it stands at a moment at which nothing happened in it but time went on."""
+        later = max(now, self.last_at)
+        return replace(self, last_at=later, idle=later - self.last_at)
+
+
+def happening(event: Event) -> str:
+    """What an event is in the words of `unless`; "" where it is none of them."""
+    if event.kind == "message":
+        return f"{event.sender}_message"
+    by_anyone = event.kind in ("ended", "assigned", "rated")
+    return event.kind if by_anyone or event.sender == "contact" else ""
 
 
 def begin(event: Event) -> Conversation:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Kind = Literal[
     "message", "typing", "visited", "ended", "opened", "attachment",
@@ -14,6 +15,15 @@ Sender = Literal["contact", "agent", "bot", "system"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SENDERS: tuple[Sender, ...] = get_args(Sender)
+
+CERTAIN: Mapping[Kind, Literal["text", "url", "state", "attachment"]] = {
+    "message": "text",
+    "visited": "url",
+    "typing": "state",
+    "widget": "state",
+    "attachment": "attachment",
+}
+"""What every event of a kind has (see `whole`), so that rules and templates can rely on it."""
 
 Address = Mapping[str, object]
 """Whom a delivery is for, in the words of one platform's `to:` keys: {"chat": 17}, {"email": "a@b.example"}."""
@@ -50,7 +60,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `conversation` and `key` are the platform's own ids, unique within the account. A second event with the
     same `key` is a repeat: for ever, or only within `repeat_within` where the key says too little.
     `address` is where a reply to this event goes; `at` is when it happened, in UTC; `raw` is the platform's
-    own payload, decoded.
+    own payload, decoded. `reference` is the platform's id of a message, as it tells it to whoever sends one: by it an
+    echo of our own is known. `messages` are the texts of a burst that is answered as one.
     """
 
     account: str
@@ -69,3 +80,17 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     channel: str | None = None
     attachment: Attachment | None = None
     raw: Mapping[str, object] = {}
+    reference: str | None = None
+    messages: tuple[str, ...] = ()
+
+
+def whole(event: Event) -> Event:
+    """The event with what every event of its kind has.
+
+    A message that says nothing, as one of files only, has an empty text; anything else that lacks what makes it what
+    it is, is of the kind "other".
+    """
+    certain = CERTAIN.get(event.kind)
+    if certain is None or getattr(event, certain) is not None:
+        return event
+    return replace(event, text="") if event.kind == "message" else replace(event, kind="other")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.model.conversation import EMPTY, Conversation, Memory, Scope
 from bridge.model.event import Contact, Event
@@ -25,6 +26,9 @@ class Facts(Struct, frozen=True, kw_only=True):
     @property
     def contact(self) -> Contact:
         return self.conversation.contact
+
+    def with_memory(self, scope: Scope, memory: Memory) -> "Facts":
+        return replace(self, memories={**self.memories, scope: memory})
 
     def memory(self, scope: Scope = "conversation") -> Mapping[str, object]:
         return self.memories.get(scope, EMPTY).facts
@@ -59,6 +63,8 @@ def variables(facts: Facts, groups: Mapping[str, str] | None = None) -> dict[str
         "account_memory": facts.memory("account"),
         "match": dict(groups or {}),
     }
+    if messages := list(event.messages) or ([event.text] if event.text is not None else []):
+        names["messages"] = messages
     for name in ("text", "url", "state", "channel"):
         value = getattr(event, name)
         if value is not None:

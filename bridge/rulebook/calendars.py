@@ -14,6 +14,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_CLOSED_DAYS = 3660
 
 _SPAN = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})")
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
 Span = tuple[int, int]
 """From and until, in minutes after midnight; a span over midnight ends after 24 * 60."""
@@ -67,7 +68,7 @@ def parse_span(text: str) -> Span:
     """'09:00-17:30' or, over midnight, '22:00-06:00', in minutes. Raises ValueError."""
     found = _SPAN.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f'"{text}" are no opening hours: write for example "09:00-17:30"')
+        raise ValueError(f'"{text}" is no span of hours: write for example "09:00-17:30"')
     hours = (int(found[1]), int(found[3]))
     minutes = (int(found[2]), int(found[4]))
     start, end = (hour * 60 + minute for hour, minute in zip(hours, minutes, strict=True))
@@ -76,6 +77,14 @@ def parse_span(text: str) -> Span:
     if start == end:
         raise ValueError(f'"{text}" has no length; a whole day is "00:00-24:00"')
     return (start, end) if end > start else (start, end + 24 * 60)
+
+
+def parse_clock(text: str) -> int:
+    """'09:30' in minutes after midnight, up to 24:00. Raises ValueError."""
+    found = _CLOCK.fullmatch(text.strip())
+    if found is None or int(found[2]) > 59 or int(found[1]) * 60 + int(found[2]) > 24 * 60:
+        raise ValueError(f'"{text}" is no time of day: write for example "09:00"')
+    return int(found[1]) * 60 + int(found[2])
 
 
 def parse_dates(text: str) -> tuple[date, ...]:

@@ -5,13 +5,14 @@ event that has none of the set; where a condition offers several, any one of the
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from bridge.errors import BridgeError
 from bridge.model.facts import Facts, variables
 from bridge.rulebook.fields import Field
-from bridge.rulebook.keys import Key
+from bridge.rulebook.keys import BOUNDS, Key
 from bridge.rulebook.matchers import Matcher, show
 from bridge.rulebook.yaml import shown
 
@@ -25,6 +26,10 @@ class Anchor(NamedTuple):
 
     field: Field
     key: Key
+
+    @property
+    def is_bound(self) -> bool:
+        return self.key.how in BOUNDS
 
 
 class Part(Protocol):
@@ -140,14 +145,19 @@ class Any:
         return None if None in reasons else f"any: none of ({'; '.join(filter(None, reasons))})"
 
     def alternatives(self) -> Sequence[frozenset[Anchor]]:
-        """One: what every part offers, taken together. Of several offers of a part the smallest is taken."""
+        """One: what every part offers, taken together. Of several offers of a part the cheapest is taken."""
         together: set[Anchor] = set()
         for part in self.parts:
             offers = part.alternatives()
             if not offers:
                 return ()
-            together |= min(offers, key=len)
+            together |= min(offers, key=_cost)
         return (frozenset(together),)
+
+
+def _cost(offer: AbstractSet[Anchor]) -> int:
+    """A bound counts as many things to look for, because many events reach it."""
+    return sum(10 if anchor.is_bound else 1 for anchor in offer)
 
 
 @dataclass(frozen=True, slots=True)

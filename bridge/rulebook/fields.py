@@ -18,17 +18,22 @@ Read = Callable[[Facts], object]
 STATES = ("started", "stopped", "expanded", "minimized")
 """Of typing: started, stopped; of the chat's widget: expanded, minimized."""
 
-NOT_YET = ("calendar", "time")
+OTHER_LINES = ("all", "any", "not", "if", "time", "calendar")
+"""What may stand in a condition beside fields."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Field:
-    """A field. `words` are all values that one of type "word" can have; `read` gives None for what is not known."""
+    """A field. `words` are all values that one of type "word" can have; `read` gives None for what is not known.
+
+    `about` says what it is, for editors.
+    """
 
     name: str
     type: Type
     read: Read = field(compare=False)
     words: tuple[str, ...] = ()
+    about: str = field(default="", compare=False)
 
 
 def _attachment(part: str) -> Read:
@@ -40,30 +45,40 @@ def _attachment(part: str) -> Read:
 
 
 def _known() -> dict[str, Field]:
-    fields = [
-        Field(name="kind", type="word", read=attrgetter("event.kind"), words=KINDS),
-        Field(name="sender", type="word", read=attrgetter("event.sender"), words=SENDERS),
-        Field(name="state", type="word", read=attrgetter("event.state"), words=STATES),
-        Field(name="url", type="url", read=attrgetter("event.url")),
-        Field(name="conversation.id", type="text", read=attrgetter("conversation.id")),
-        Field(name="conversation.messages", type="number", read=attrgetter("conversation.messages")),
-        Field(name="conversation.age", type="duration", read=attrgetter("conversation.age")),
-        Field(name="conversation.idle", type="duration", read=attrgetter("conversation.idle")),
-        Field(name="conversation.assigned", type="text", read=attrgetter("conversation.assigned")),
-        Field(name="conversation.human_active", type="flag", read=attrgetter("conversation.human_active")),
-        Field(name="attachment.name", type="text", read=_attachment("name")),
-        Field(name="attachment.type", type="text", read=_attachment("type")),
-        Field(name="attachment.size", type="size", read=_attachment("size")),
-    ]
-    fields += [
-        Field(name=name, type="text", read=attrgetter(f"event.{name}"))
-        for name in ("text", "account", "platform", "channel")
-    ]
-    fields += [
-        Field(name=f"contact.{name}", type="text", read=attrgetter(f"conversation.contact.{name}"))
-        for name in CONTACT_FIELDS
-    ]
-    return {each.name: each for each in fields}
+    abouts: Mapping[str, tuple[Type, str]] = {
+        "kind": ("word", "The kind of event."),
+        "sender": ("word", "Who caused the event."),
+        "text": ("text", "What was written."),
+        "state": ("word", "Of typing: started, stopped. Of the widget: expanded, minimized."),
+        "url": ("url", "The page: of a visit, or where the contact is."),
+        "account": ("text", "The account that the event came from."),
+        "platform": ("text", "The platform that the event came from."),
+        "channel": ("text", "The platform's channel that the event came from."),
+        "conversation.id": ("text", "The platform's own id of the conversation."),
+        "conversation.messages": ("number", "How many messages the contact wrote in it, this one included."),
+        "conversation.age": ("duration", "The time since it began."),
+        "conversation.idle": ("duration", "The time since the event before this one."),
+        "conversation.assigned": ("text", "The agent who has it."),
+        "conversation.human_active": ("flag", "Whether an agent wrote in the last 15 minutes."),
+        "attachment.name": ("text", "The name of the file."),
+        "attachment.type": ("text", "Its media type, such as image/png."),
+        "attachment.size": ("size", "Its size: bytes, or such as 500 kB, 1 MiB."),
+        **{f"contact.{name}": ("text", f"The customer's {name}, where it is known.") for name in CONTACT_FIELDS},
+    }
+    words = {"kind": KINDS, "sender": SENDERS, "state": STATES}
+    return {
+        name: Field(name=name, type=type_, read=_reader(name), words=words.get(name, ()), about=about)
+        for name, (type_, about) in abouts.items()
+    }
+
+
+def _reader(name: str) -> Read:
+    first, _, rest = name.partition(".")
+    if first == "attachment":
+        return _attachment(rest)
+    if first == "contact":
+        return attrgetter(f"conversation.{name}")
+    return attrgetter(name if first == "conversation" else f"event.{name}")
 
 
 KNOWN: Mapping[str, Field] = _known()
@@ -72,19 +87,25 @@ _OPEN: Mapping[str, Read] = {
     "contact.memory": lambda facts: facts.memory("contact"),
     "contact": attrgetter("conversation.contact.extra"),
     "memory": Facts.memory,
+    "account_memory": lambda facts: facts.memory("account"),
     "event.raw": attrgetter("event.raw"),
 }
 """What a name may go on from with keys of its own; a longer name stands before its shorter beginning."""
 
-_EXAMPLES = ("contact.memory.<key>", "memory.<key>", "event.raw.<path>")
+OPEN: Mapping[str, str] = {
+    "contact.memory.<key>": "What rules remembered for this contact.",
+    "contact.<key>": "Any further thing that the platform says of the contact.",
+    "memory.<key>": "What rules remembered for this conversation.",
+    "account_memory.<key>": "What rules remembered for this account.",
+    "event.raw.<path>": "Anything in what the platform sent.",
+}
+"""The fields whose names go on with a key or a path, and what they are."""
 
 
 def field_of(name: str) -> Field:
     """The field of this name. Raises ValueError with the nearest name for a field that does not exist."""
     if (known := KNOWN.get(name)) is not None:
         return known
-    if name in NOT_YET:
-        raise ValueError(f'"{name}" is not available in this version')
     for start, read in _OPEN.items():
         rest = name.removeprefix(start + ".")
         if rest == name:
@@ -94,17 +115,19 @@ def field_of(name: str) -> Field:
             raise ValueError(f'"{name}" has an empty part between its dots')
         return Field(name=name, type="any", read=_digger(read, path))
     hint = _family(name) if "." not in name else ""
-    hint = hint or did_you_mean(name, (*KNOWN, "all", "any", "not", "if")) or _family(name.partition(".")[0])
+    hint = hint or did_you_mean(name, (*KNOWN, *OTHER_LINES)) or _family(name.partition(".")[0])
     raise ValueError(f'unknown field "{name}"{hint}')
 
 
 def _family(first: str) -> str:
-    members = [known for known in (*KNOWN, *_EXAMPLES) if known.startswith(first + ".")]
+    members = [known for known in (*KNOWN, *OPEN) if known.startswith(first + ".")]
     return f": {first} has {', '.join(members)}" if members else ""
 
 
 def nearly_own(name: str) -> str | None:
     """The contact's own field that `name`, a further key of the contact, is probably meant to be."""
+    if not name.startswith("contact."):
+        return None
     near = get_close_matches(name, [f"contact.{own}" for own in CONTACT_FIELDS], n=1, cutoff=0.9)
     return near[0] if near else None
 

@@ -20,11 +20,12 @@ class Folded:
     `text` is NFC and case-folded, with each stretch of white space as one blank and none around it.
     """
 
-    __slots__ = ("_grams", "_raw", "_runs", "text")
+    __slots__ = ("_grams", "_raw", "_runs", "_words", "text")
 
     def __init__(self, raw: str) -> None:
         self._raw = raw
         self._runs: frozenset[str] | None = None
+        self._words: frozenset[str] | None = None
         self._grams: dict[int, frozenset[str]] = {}
         self.text = " ".join(fold(raw).split())
 
@@ -34,6 +35,15 @@ class Folded:
         if self._runs is None:
             self._runs = frozenset(_RUN.findall(self.text))
         return self._runs
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The runs with the marks in them: what has no word going on before or after it."""
+        if self._words is None:
+            marks = {ord(character): "_" for character in set(self.text) if category(character)[0] == "M"}
+            found = _RUN.finditer(self.text.translate(marks)) if marks else ()
+            self._words = frozenset(self.text[one.start() : one.end()] for one in found) if marks else self.runs
+        return self._words
 
     def grams(self, size: int) -> frozenset[str]:
         """Every piece of `size` characters that the text has."""
@@ -51,6 +61,9 @@ class Folded:
 
     def has_phrase(self, phrase: str) -> bool:
         """Whether `phrase` (as `phrase_of` gives it) stands in the text with no word going on before or after it."""
+        if phrase.isalnum():
+            # A single word need not be searched for, which in a long text takes long.
+            return phrase in self.words
         text, size = self.text, len(phrase)
         start = text.find(phrase)
         while start >= 0:

@@ -5,6 +5,7 @@ rarest is put into a table; an event lights up the rules of which it has it. Wha
 with nothing to look for is always asked.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from bridge.rulebook.conditions import All, Anchor, Exists, If, Not, Test
 from bridge.rulebook.conditions import Any as AnyOf
 from bridge.rulebook.fields import Field
 from bridge.rulebook.folding import folded
-from bridge.rulebook.keys import GRAMS, How, found_in
+from bridge.rulebook.keys import BOUNDS, GRAMS, How, amount_of, found_in
 from bridge.rulebook.patterns import quiet
 
 _FILTER_BYTES = 64 * 1024
@@ -58,6 +59,24 @@ class Table:
         for each in found & rules.keys() if isinstance(found, frozenset) else found:
             if each in rules:
                 into.extend(rules[each])
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """Bounds in their order: those that a value reaches lie together, and one search finds where they end."""
+
+    field: Field
+    how: How
+    bounds: tuple[Any, ...]
+    rules: tuple[int, ...]
+
+    def find(self, facts: Facts, into: list[int]) -> None:
+        amount = amount_of(self.field.read(facts))
+        if amount is None:
+            return
+        bisect = bisect_left if self.how in ("above", "at_most") else bisect_right
+        at = bisect(self.bounds, amount)
+        into.extend(self.rules[:at] if self.how in ("above", "at_least") else self.rules[at:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +146,7 @@ class RuleIndex:
 
 def _shelf(rules: Sequence[Rule], numbers: Sequence[int]) -> Shelf:
     offers = {number: _offers(rules[number]) for number in numbers}
-    common = Counter(anchor for sets in offers.values() for one in sets for anchor in one)
+    common = Counter(_shared(anchor) for sets in offers.values() for one in sets for anchor in one)
     always: list[int] = []
     chosen: dict[Where, dict[Hashable, list[int]]] = {}
     fields: dict[str, Field] = {}
@@ -149,12 +168,20 @@ def _offers(rule: Rule) -> Sequence[frozenset[Anchor]]:
     return when.alternatives() if isinstance(when, Test | Exists | All | AnyOf | Not | If) else ()
 
 
-def _weight(anchor: Anchor, common: Counter[Anchor]) -> int:
-    """How much an anchor costs: the rules that share it, and more where RE2 has to look for it."""
-    return common[anchor] + (8 if anchor.key.how == "pattern" else 0)
+def _shared(anchor: Anchor) -> Hashable:
+    """What rules share that look for the same. Bounds of a field are all reached together, or many of them are."""
+    return (anchor.field.name, anchor.key.how) if anchor.is_bound else anchor
 
 
-def _finder(field: Field, how: How, found: Mapping[Hashable, Sequence[int]]) -> Finder:
+def _weight(anchor: Anchor, common: Counter[Hashable]) -> int:
+    """How much an anchor costs: the rules that share it, and more where RE2 has to look for it or it is a bound."""
+    return common[_shared(anchor)] + (8 if anchor.is_bound or anchor.key.how == "pattern" else 0)
+
+
+def _finder(field: Field, how: How, found: Mapping[Any, Sequence[int]]) -> Finder:
+    if how in BOUNDS:
+        reached = sorted((bound, number) for bound, numbers in found.items() for number in numbers)
+        return Ranges(field, how, tuple(bound for bound, _ in reached), tuple(number for _, number in reached))
     if how != "pattern":
         return Table(field, how, {what: tuple(numbers) for what, numbers in found.items()})
     patterns = [(str(what), tuple(numbers)) for what, numbers in found.items()]

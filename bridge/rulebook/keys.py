@@ -1,14 +1,15 @@
-"""What an index may look for in a value: the value itself, a word, a piece of text, a part of an address."""
+"""What an index may look for in a value: the value itself, a word, a piece of text, a part of an address, a bound."""
 
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from bridge.rulebook.folding import folded
 from bridge.rulebook.urls import parse_url
 
-How = Literal["same", "run", "gram1", "gram2", "gram3", "start", "end", "pattern", "segment", "label", "query"]
+Bound = Literal["above", "below", "at_least", "at_most"]
+How = Literal["same", "run", "gram1", "gram2", "gram3", "start", "end", "pattern", "segment", "label", "query"] | Bound
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 
 
@@ -22,6 +23,8 @@ class Key(NamedTuple):
 Offers = Sequence[frozenset[Key]]
 
 NOTHING: Offers = ()
+BOUNDS: frozenset[How] = frozenset(get_args(Bound))
+"""A value has all the bounds that it reaches, which may be most of them: an index looks for anything else first."""
 GRAMS: Mapping[How, int] = {"gram1": 1, "gram2": 2, "gram3": 3}
 EDGE = 12
 """How much of the start or the end of a text an index looks at, in characters."""
@@ -36,7 +39,7 @@ def gram(piece: str, share: float) -> Key:
 
 
 def found_in(how: How, value: object) -> Iterable[Hashable]:
-    """All that an index can find in a value in one way; only a "pattern" is found by RE2 instead."""
+    """All that an index can find in a value in one way; a "pattern" is found by RE2 instead, bounds by search."""
     if how == "same":
         return identities(value)
     if not isinstance(value, str):
@@ -72,6 +75,11 @@ def as_number(value: object) -> int | float | None:
     if isinstance(value, str) and len(value) < 40 and _NUMBER.fullmatch(value):
         return float(value) if "." in value else int(value)
     return None
+
+
+def amount_of(value: object) -> int | float | timedelta | None:
+    """The number or the duration that a value is."""
+    return value if isinstance(value, timedelta) else as_number(value)
 
 
 def identities(value: object) -> list[tuple[str, Hashable]]:

@@ -14,7 +14,7 @@ import re2
 
 from bridge.model.quantity import say_duration
 from bridge.rulebook.folding import folded, phrase_of, piece_of, runs_of
-from bridge.rulebook.keys import EDGE, NOTHING, How, Key, Offers, as_number, gram, identities
+from bridge.rulebook.keys import EDGE, NOTHING, Bound, How, Key, Offers, amount_of, gram, identities
 from bridge.rulebook.patterns import compile_pattern, quiet
 from bridge.rulebook.urls import host_glob, parse_url, path_glob
 from bridge.rulebook.yaml import shown
@@ -45,34 +45,34 @@ def show(value: object) -> str:
 class Same:
     """`is` and `in`."""
 
-    __slots__ = ("_same", "_values")
+    __slots__ = ("same", "values")
 
     def __init__(self, values: Sequence[object]) -> None:
-        self._values = tuple(values)
-        self._same = frozenset(identities(value)[0] for value in values)
+        self.values = tuple(values)
+        self.same = frozenset(identities(value)[0] for value in values)
 
     @property
     def yes(self) -> str:
-        return f"is {said(self._values)}" if len(self._values) == 1 else f"is one of {said(self._values)}"
+        return f"is {said(self.values)}" if len(self.values) == 1 else f"is one of {said(self.values)}"
 
     @property
     def no(self) -> str:
-        return f"is not {said(self._values)}" if len(self._values) == 1 else f"is none of {said(self._values)}"
+        return f"is not {said(self.values)}" if len(self.values) == 1 else f"is none of {said(self.values)}"
 
     def test(self, value: object, groups: dict[str, str]) -> bool:
-        return not self._same.isdisjoint(identities(value))
+        return not self.same.isdisjoint(identities(value))
 
     def offers(self) -> Offers:
-        return (frozenset(Key("same", same) for same in self._same),)
+        return (frozenset(Key("same", same) for same in self.same),)
 
 
 class Words:
     """`words`: whole words or phrases."""
 
-    __slots__ = ("_bare", "_by_run", "_phrases", "_runs")
+    __slots__ = ("_bare", "_by_run", "_runs", "phrases")
 
     def __init__(self, phrases: Sequence[str]) -> None:
-        self._phrases = tuple(phrases)
+        self.phrases = tuple(phrases)
         self._bare: list[str] = []
         self._by_run: dict[str, list[str]] = {}
         for phrase in map(phrase_of, phrases):
@@ -85,11 +85,11 @@ class Words:
 
     @property
     def yes(self) -> str:
-        return f"has a word of {said(self._phrases)}"
+        return f"has a word of {said(self.phrases)}"
 
     @property
     def no(self) -> str:
-        return f"has no word of {said(self._phrases)}"
+        return f"has no word of {said(self.phrases)}"
 
     def test(self, value: object, groups: dict[str, str]) -> bool:
         if not isinstance(value, str):
@@ -107,60 +107,60 @@ class Words:
 class Pieces:
     """`contains`, `starts_with` and `ends_with`."""
 
-    __slots__ = ("_given", "_pieces", "_test", "_where")
+    __slots__ = ("_given", "_test", "pieces", "where")
 
     def __init__(self, where: Where, pieces: Sequence[str]) -> None:
-        self._where = where
+        self.where = where
         self._given = tuple(pieces)
-        self._pieces = tuple(map(piece_of, pieces))
+        self.pieces = tuple(map(piece_of, pieces))
 
     @property
     def yes(self) -> str:
-        return f"{self._where.replace('_', ' ')} {said(self._given)}"
+        return f"{self.where.replace('_', ' ')} {said(self._given)}"
 
     @property
     def no(self) -> str:
-        verb = self._where.split("_")[0].removesuffix("s")
-        rest = " with" if self._where.endswith("with") else ""
+        verb = self.where.split("_")[0].removesuffix("s")
+        rest = " with" if self.where.endswith("with") else ""
         return f"does not {verb}{rest} {said(self._given)}"
 
     def test(self, value: object, groups: dict[str, str]) -> bool:
         if not isinstance(value, str):
             return False
         text = folded(value).text
-        if self._where == "starts_with":
-            return text.startswith(self._pieces)
-        if self._where == "ends_with":
-            return text.endswith(self._pieces)
-        return any(piece in text for piece in self._pieces)
+        if self.where == "starts_with":
+            return text.startswith(self.pieces)
+        if self.where == "ends_with":
+            return text.endswith(self.pieces)
+        return any(piece in text for piece in self.pieces)
 
     def offers(self) -> Offers:
-        if self._where == "starts_with":
-            return (frozenset(Key("start", piece[:EDGE]) for piece in self._pieces),)
-        if self._where == "ends_with":
-            return (frozenset(Key("end", piece[-EDGE:]) for piece in self._pieces),)
+        if self.where == "starts_with":
+            return (frozenset(Key("start", piece[:EDGE]) for piece in self.pieces),)
+        if self.where == "ends_with":
+            return (frozenset(Key("end", piece[-EDGE:]) for piece in self.pieces),)
         return [
-            frozenset(gram(piece, part / (_GRAM_OFFERS - 1)) for piece in self._pieces) for part in range(_GRAM_OFFERS)
+            frozenset(gram(piece, part / (_GRAM_OFFERS - 1)) for piece in self.pieces) for part in range(_GRAM_OFFERS)
         ]
 
 
 class Pattern:
     """`matches`: an RE2 pattern on the text as it came. Raises ValueError for a pattern that RE2 does not take."""
 
-    __slots__ = ("_named", "_pattern", "_regexp")
+    __slots__ = ("_regexp", "named", "pattern")
 
     def __init__(self, pattern: str) -> None:
-        self._pattern = pattern
+        self.pattern = pattern
         self._regexp = compile_pattern(pattern)
-        self._named = tuple(self._regexp.groupindex.items())
+        self.named = tuple(self._regexp.groupindex.items())
 
     @property
     def yes(self) -> str:
-        return f"matches {shown(self._pattern)}"
+        return f"matches {shown(self.pattern)}"
 
     @property
     def no(self) -> str:
-        return f"does not match {shown(self._pattern)}"
+        return f"does not match {shown(self.pattern)}"
 
     def test(self, value: object, groups: dict[str, str]) -> bool:
         if not isinstance(value, str):
@@ -168,75 +168,79 @@ class Pattern:
         found = self._regexp.search(folded(value).utf8)
         if found is None:
             return False
-        for name, number in self._named:
+        for name, number in self.named:
             text = found[number]
             if text is not None:
                 groups[name] = text.decode("utf-8", "replace")
         return True
 
     def offers(self) -> Offers:
-        return (frozenset({Key("pattern", self._pattern)}),)
+        return (frozenset({Key("pattern", self.pattern)}),)
 
 
 class Compare:
     """`above`, `below`, `at_least` and `at_most`."""
 
-    __slots__ = ("_bound", "_test", "_word")
+    __slots__ = ("_test", "bound", "word")
 
-    _TESTS: Mapping[str, Any] = {"above": gt, "below": lt, "at_least": ge, "at_most": le}
+    _TESTS: Mapping[str, tuple[Bound, Any]] = {
+        "above": ("above", gt), "below": ("below", lt), "at_least": ("at_least", ge), "at_most": ("at_most", le),
+    }  # fmt: skip
 
     def __init__(self, word: str, bound: int | float | timedelta) -> None:
-        self._word = word
-        self._bound = bound
-        self._test = self._TESTS[word]
+        self.word, self._test = self._TESTS[word]
+        self.bound = bound
 
     @property
     def yes(self) -> str:
-        return f"is {self._word.replace('_', ' ')} {show(self._bound)}"
+        return f"is {self.word.replace('_', ' ')} {show(self.bound)}"
 
     @property
     def no(self) -> str:
-        return f"is not {self._word.replace('_', ' ')} {show(self._bound)}"
+        return f"is not {self.word.replace('_', ' ')} {show(self.bound)}"
 
     def test(self, value: object, groups: dict[str, str]) -> bool:
-        amount = value if isinstance(value, timedelta) else as_number(value)
-        return amount is not None and bool(self._test(amount, self._bound))
+        amount = amount_of(value)
+        return amount is not None and self.reaches(amount)
+
+    def reaches(self, amount: int | float | timedelta) -> bool:
+        return bool(self._test(amount, self.bound))
 
     def offers(self) -> Offers:
-        return NOTHING
+        return (frozenset({Key(self.word, self.bound)}),)
 
 
 class UrlGlob:
     """`path` and `host`. Raises ValueError for what is no glob."""
 
-    __slots__ = ("_fixed", "_given", "_part", "_regexp")
+    __slots__ = ("_fixed", "_regexp", "globs", "part")
 
     def __init__(self, part: Literal["path", "host"], globs: Sequence[str]) -> None:
-        self._part = part
-        self._given = tuple(globs)
+        self.part = part
+        self.globs = tuple(globs)
         made = [path_glob(glob) if part == "path" else host_glob(glob) for glob in globs]
         self._fixed = [fixed for _, fixed in made]
         self._regexp = re2.compile("|".join(f"(?:{pattern})" for pattern, _ in made), quiet())
 
     @property
     def yes(self) -> str:
-        return f"has the {self._part} {said(self._given)}"
+        return f"has the {self.part} {said(self.globs)}"
 
     @property
     def no(self) -> str:
-        return f"does not have the {self._part} {said(self._given)}"
+        return f"does not have the {self.part} {said(self.globs)}"
 
     def test(self, value: object, groups: dict[str, str]) -> bool:
         url = parse_url(value) if isinstance(value, str) else None
         if url is None:
             return False
-        part = url.path if self._part == "path" else url.host
-        if not part and self._part == "host":
+        part = url.path if self.part == "path" else url.host
+        if not part and self.part == "host":
             return False
         return self._regexp.fullmatch(part.encode("utf-8", "replace")) is not None
 
     def offers(self) -> Offers:
-        how: How = "segment" if self._part == "path" else "label"
+        how: How = "segment" if self.part == "path" else "label"
         if not all(self._fixed):
             return NOTHING
         return (frozenset(Key(how, max(sorted(fixed), key=len)) for fixed in self._fixed),)

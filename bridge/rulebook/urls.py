@@ -1,5 +1,6 @@
 """A visited address in parts, and globs on its path and host."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,41 +11,58 @@ import re2
 from bridge.rulebook.folding import fold, phrase_of
 
 MAX_QUERY_FIELDS = 200
+MAX_AUTHORITY = 1000
+"""Characters of an address that may stand before its path. A host has 253; and the standard library normalises what
+stands there, which takes quadratic time for a long run of combining marks."""
+
+_DROPPED = re.compile(r"[\t\r\n]")
+_AUTHORITY = re.compile(r"[^/?#]*//([^/?#]*)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Url:
-    """An address as conditions see it: percent-decoded, case-folded, without empty segments.
-
-    `query` has all values of each parameter, in their order.
-    """
+    """An address as conditions see it: percent-decoded, case-folded, without empty segments."""
 
     host: str
     segments: tuple[str, ...]
-    query: dict[str, tuple[str, ...]]
+    _query_text: str
+    _query: dict[str, tuple[str, ...]] | None = None
 
     @property
     def path(self) -> str:
         return "".join(f"/{segment}" for segment in self.segments)
 
+    @property
+    def query(self) -> dict[str, tuple[str, ...]]:
+        """All values of each parameter, in their order; read when it is first asked for, which is seldom."""
+        if self._query is None:
+            self._query = _parameters(self._query_text)
+        return self._query
+
 
 @lru_cache(maxsize=4)
 def parse_url(text: str) -> Url | None:
     """The parts of an address ("example.com/a" has a host too, "/a" has none), or None where it is none."""
-    text = text.strip()
+    text = _DROPPED.sub("", text.strip())
     if "://" not in text.partition("?")[0] and not text.startswith("/"):
         text = "//" + text
+    authority = _AUTHORITY.match(text)
+    if authority is not None and len(authority[1]) > MAX_AUTHORITY:
+        return None
     try:
         parts = urlsplit(text)
         host = parts.hostname or ""
-        query_text = "&".join(parts.query.split("&", MAX_QUERY_FIELDS)[:MAX_QUERY_FIELDS])
-        pairs = parse_qsl(query_text, keep_blank_values=True)
     except ValueError:
         return None
-    query: dict[str, tuple[str, ...]] = {}
-    for name, value in pairs:
-        query[name] = (*query.get(name, ()), phrase_of(value))
-    return Url(fold_host(host), tuple(_segments(parts.path)), query)
+    return Url(fold_host(host), tuple(_segments(parts.path)), parts.query)
+
+
+def _parameters(text: str) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    first = "&".join(text.split("&", MAX_QUERY_FIELDS)[:MAX_QUERY_FIELDS])
+    for name, value in parse_qsl(first, keep_blank_values=True):
+        found[name] = (*found.get(name, ()), phrase_of(value))
+    return found
 
 
 def _segments(path: str) -> Iterable[str]:

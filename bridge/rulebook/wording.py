@@ -8,12 +8,24 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.errors import Problem, did_you_mean
-from bridge.rulebook.schema import NOT_YET, Form, MatcherForm, WhenForm
+from bridge.rulebook.fields import field_of
+from bridge.rulebook.forms import Form
+from bridge.rulebook.schema import MatcherForm, WhenForm
 from bridge.rulebook.yaml import Node, shown
 
 F = TypeVar("F", bound=Form)
 
-_NOUNS = {"rules": "the rule", "do": "the action", "examples": "the example"}
+_NOUNS = {
+    "rules": "the rule",
+    "do": "the action",
+    "then": "the action",
+    "examples": "the example",
+    "one_of": "the wording",
+    "attachments": "the attachment",
+    "quick_replies": "the quick reply",
+    "tests": "the test",
+    "steps": "the step",
+}
 _VERBS = ("must", "needs", "is", "does", "has", "expects")
 _WANTED = {
     "string_type": "a text",
@@ -33,17 +45,23 @@ def validate(form: type[F], node: Node) -> tuple[F | None, list[Problem]]:
     try:
         made = form.model_validate(node.value)
     except ValidationError as error:
-        return None, problems + _problems(form, node, error)
+        found = problems + _problems(form, node, error)
+        return None, found or [Problem(place=node.place, message=f"not understood: {error.errors()[0]['msg']}")]
     return (None if problems else made), problems
 
 
-def _empties(node: Node) -> Iterator[tuple[Node, str | int]]:
-    """Keys with nothing after them: most often half a line was taken out. Only what a platform sends may be empty."""
+def _empties(node: Node, around: tuple[str | int, ...] = ()) -> Iterator[tuple[Node, str | int]]:
+    """Keys with nothing after them: most often half a line was taken out.
+
+    Only what a platform sends may be empty, and the arguments of an operation: "edna.thread:".
+    """
+    in_action = len(around) > 1 and around[-2] in ("do", "then") and isinstance(around[-1], int)
     for key, inner in node.inside.items():
         if inner.value is None:
-            yield node, key
+            if not (in_action and isinstance(key, str) and "." in key):
+                yield node, key
         elif key != "raw":
-            yield from _empties(inner)
+            yield from _empties(inner, (*around[-1:], key))
 
 
 def _empty(parent: Node, key: str | int) -> Problem:
@@ -80,15 +98,7 @@ def _path(node: Node, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
 def _problem(form: type[Form], node: Node, path: tuple[str | int, ...], detail: ErrorDetails) -> Problem:
     kind, loc = detail["type"], detail["loc"]
     if kind == "extra_forbidden":
-        key = str(loc[-1])
-        parent = node.at(*path[:-1])
-        known = _known(form, loc[:-1])
-        message = (
-            f'"{key}" is not available in this version'
-            if _later(key, known)
-            else (f'unknown key "{key}"{did_you_mean(key, known) or "; known: " + ", ".join(known)}')
-        )
-        return Problem(place=parent.key_place(key), message=message)
+        return _unknown(_forms_at(form, loc[:-1]), node, path)
     place = node.at(*path).place
     if loc and loc[-1] == "[key]":
         place = node.at(*path[:-1]).key_place(str(path[-1])) if path else place
@@ -98,9 +108,18 @@ def _problem(form: type[Form], node: Node, path: tuple[str | int, ...], detail: 
     return Problem(place=place, message=_sentence(subject, detail))
 
 
-def _later(key: str, known: list[str]) -> bool:
-    """Whether the language has this word and this version does not: also every `<platform>.<operation>` action."""
-    return key in NOT_YET or ("reply" in known and re.fullmatch(r"[a-z]+\.[a-z_]+", key) is not None)
+def _unknown(forms: list[type[Form]], node: Node, path: tuple[str | int, ...]) -> Problem:
+    """The key at the end of `path` is none of theirs. Below a field that does not exist, the field is the mistake."""
+    if forms == [MatcherForm]:
+        field = str(path[-2])
+        try:
+            field_of(field)
+        except ValueError as error:
+            return Problem(place=node.at(*path[:-2]).key_place(field), message=str(error))
+    key = str(path[-1])
+    known = [field.alias or name for form in forms for name, field in form.model_fields.items()]
+    message = f'unknown key "{key}"{did_you_mean(key, known) or "; known: " + ", ".join(known)}'
+    return Problem(place=node.at(*path[:-1]).key_place(key), message=message)
 
 
 def _subject(path: tuple[str | int, ...]) -> str:
@@ -137,13 +156,13 @@ def _sentence(subject: str, detail: ErrorDetails) -> str:
     return f"{subject} cannot be {shown(given)}"
 
 
-def _known(form: type[Form], loc: tuple[str | int, ...]) -> list[str]:
-    """The keys that may stand at the end of `loc`."""
+def _forms_at(form: type[Form], loc: tuple[str | int, ...]) -> list[type[Form]]:
+    """What may stand at `loc`."""
     forms: list[type[Form]] = [form]
     for part in loc:
         inner = [found for one in forms for found in _inside(one, part)]
         forms = inner or forms
-    return [field.alias or name for one in forms for name, field in one.model_fields.items()]
+    return forms
 
 
 def _inside(form: type[Form], part: str | int) -> list[type[Form]]:

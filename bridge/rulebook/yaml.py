@@ -28,6 +28,8 @@ MAX_DEPTH = 50
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LARGEST = 2**63 - 1
+_STARTS = "0123456789+-.~nNtTfF"
+"""How a plain scalar begins that is no text; most begin otherwise, and need not be asked further."""
 
 Path = tuple[str | int, ...]
 
@@ -205,7 +207,7 @@ class _Composer:
 
     def _scalar(self, event: ScalarEvent) -> object:
         """A plain scalar may be a number, true, false or null; a quoted one is a text."""
-        if not event.implicit[0]:
+        if not event.implicit[0] or event.value[:1] not in _STARTS:
             return event.value
         tag = self._loader.resolve(ScalarNode, event.value, (True, False))
         if tag == "tag:yaml.org,2002:str":

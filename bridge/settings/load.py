@@ -1,7 +1,7 @@
 """From `bridge.toml` and the environment to `Settings`, or to every problem there is, one a line."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +34,8 @@ def load_settings(
     environ: Mapping[str, str],
     adapters: Mapping[str, Adapter[Any]] = ADAPTERS,
     working_directory: Path = Path(),
+    only: Collection[str] | None = None,
+    platform: str | None = None,
 ) -> Settings:
     """Read `path`; without one, what REPLYBRIDGE_CONFIG names, else `bridge.toml` in the working directory if there.
 
@@ -44,11 +46,14 @@ def load_settings(
     With no file, and no account in the environment, there is one account: the built-in web chat. A file (or an
     environment) that names accounts has a web chat only if it names that, too.
 
+    With `only` or `platform`, the accounts of these names or on this platform are read and no others, so that the
+    secrets of others need not be there.
+
     Raises SettingsError with every problem found, one a line; no line shows the value of a secret.
     """
     document = read_document(path, environ, working_directory.absolute())
     try:
-        return _Reading(document, environ, adapters).settings()
+        return _Reading(document, environ, adapters).settings(only, platform)
     except RecursionError:
         raise SettingsError(f"{document.file or 'environment'}: tables in tables are nested too deeply") from None
 
@@ -62,13 +67,13 @@ class _Reading:
         self._surroundings = Surroundings(environ=environ, directory=document.directory)
         self._problems = list(document.lay_over(environ, (*_VARIABLES, variable(("accounts", "name", "key")))))
 
-    def settings(self) -> Settings:
+    def settings(self, only: Collection[str] | None, platform: str | None) -> Settings:
         self._unknown_sections()
         server = self._section("server", ServerSettings)
         store = self._section("store", StoreSettings)
         rulebook = self._section("rulebook", RulebookSettings)
         log = self._section("log", LogSettings)
-        accounts = self._accounts()
+        accounts = self._accounts(only, platform)
         if self._problems or not (server and store and rulebook and log):
             raise SettingsError("\n".join(self._problems))
         file = self._document.file
@@ -117,7 +122,7 @@ class _Reading:
         whole = {**raw, **given} if isinstance(raw, dict) else raw
         return model.model_validate(whole, context=self._surroundings)
 
-    def _accounts(self) -> dict[str, Account]:
+    def _accounts(self, only: Collection[str] | None, platform: str | None) -> dict[str, Account]:
         tree = self._document.tree
         tables = tree.setdefault("accounts", {})
         if not isinstance(tables, dict):
@@ -125,7 +130,17 @@ class _Reading:
             return {}
         if self._document.file is None and tables.keys() <= {_WEBCHAT}:
             tables[_WEBCHAT] = {"platform": _WEBCHAT} | tables.get(_WEBCHAT, {})
-        accounts = {name: account for name, table in tables.items() if (account := self._account(name, table))}
+        for name in only or ():
+            if name not in tables:
+                hint = did_you_mean(name, sorted(tables)) or f": there is {', '.join(sorted(tables)) or 'none'}"
+                self._problems.append(f'{self._document.file or "no bridge.toml"}: no account is called "{name}"{hint}')
+        wanted = {
+            name: table
+            for name, table in tables.items()
+            if (only is None or name in only)
+            and (platform is None or not isinstance(table, dict) or table.get("platform") == platform)
+        }
+        accounts = {name: account for name, table in wanted.items() if (account := self._account(name, table))}
         for problem in _between(accounts, tables):
             self._problem(*problem)
         return accounts

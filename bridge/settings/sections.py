@@ -156,11 +156,17 @@ class StoreSettings(Options):
 
 
 class RulebookSettings(Options):
-    """Where rules and templates are, and the time zone where a rule or broadcast names none."""
+    """Where rules and templates are, and the time zone where a rule or broadcast names none.
+
+    `replies_per_hour` is the loop breaker: more automatic replies in one conversation are kept back. With `watch`,
+    edits go live by themselves.
+    """
 
     rules: PathOption = Field(default="rules", validate_default=True)
     templates: PathOption = Field(default="templates", validate_default=True)
     timezone: Annotated[ZoneInfo, PlainValidator(_timezone)] = ZoneInfo("UTC")
+    replies_per_hour: int = Field(default=20, ge=1, le=1000)
+    watch: bool = True
 
 
 class LogSettings(Options):

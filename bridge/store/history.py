@@ -11,14 +11,14 @@ from sqlalchemy import Connection, Row, func, select, text
 from bridge.clock import from_ms
 from bridge.model.delivery import Delivery, State
 from bridge.model.event import Event
-from bridge.store.outgoing import Filter
+from bridge.store.intervene import Filter
 from bridge.store.rows import delivery_from, event_from
 from bridge.store.tables import TROUBLE, UNFINISHED, attempts, deliveries, events
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
-    """A delivery and how it stands."""
+    """A delivery and how it stands; `reference` is the platform's id of what was sent."""
 
     delivery: Delivery
     state: State
@@ -26,6 +26,7 @@ class Listed:
     finished_at: datetime | None
     reason: str | None
     detail: str | None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,4 +103,5 @@ def _listed(row: Row[Any]) -> Listed:
         finished_at=None if row.finished_at is None else from_ms(row.finished_at),
         reason=row.reason,
         detail=row.detail,
+        reference=row.reference,
     )

@@ -16,12 +16,12 @@ from sqlalchemy import Column, ColumnElement, Connection, Dialect, bindparam, fu
 from bridge.errors import StoreError
 
 
-def among(column: Column[str], name: str) -> ColumnElement[bool]:
-    """Whether a text is in a list that is given as one JSON parameter, so that the statement is always the same."""
+def among(column: Column[Any], name: str) -> ColumnElement[bool]:
+    """Whether a value is in a list that is given as one JSON parameter, so that the statement is always the same."""
     return column.in_(select(func.json_each(bindparam(name)).table_valued("value").c.value))
 
 
-def as_list(values: Iterable[str]) -> str:
+def as_list(values: Iterable[str | int]) -> str:
     """A list as `among` takes it."""
     return orjson.dumps(list(values)).decode()
 

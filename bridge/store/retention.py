@@ -7,9 +7,23 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, func, select, text
 
 from bridge.clock import to_ms
-from bridge.store.tables import UNFINISHED, attachments, attempts, conversations, deliveries, events, mailbox, memories
+from bridge.store.tables import (
+    UNFINISHED,
+    aliases,
+    attachments,
+    attempts,
+    conversations,
+    deliveries,
+    events,
+    mailbox,
+    memories,
+    runs,
+)
 
 _NEWEST_EVENT = select(func.max(events.c.id)).scalar_subquery()
+_NEWEST_RUN = select(func.max(runs.c.id)).scalar_subquery()
+_OPTED_OUT = '%"unsubscribed":true%'
+_OVER = ("done", "cancelled", "skipped", "failed")
 _NEWEST_DELIVERY = select(func.max(deliveries.c.id)).scalar_subquery()
 
 
@@ -25,7 +39,9 @@ def _old_rows(before: int) -> dict[Table, tuple[Column[Any], ColumnElement[bool]
         attempts: (attempts.c.delivery, attempts.c.at < before),
         mailbox: (mailbox.c.id, mailbox.c.at < before),
         conversations: (conversations.c.key, conversations.c.last_at < before),
-        memories: (memories.c.key, memories.c.changed_at < before),
+        # Who wants no more news wants none ever.
+        memories: (memories.c.key, and_(memories.c.changed_at < before, memories.c.document.not_like(_OPTED_OUT))),
+        runs: (runs.c.id, and_(runs.c.at < before, runs.c.state.in_(_OVER), runs.c.id < _NEWEST_RUN)),
         attachments: (attachments.c.token, attachments.c.at < before),
     }
 
@@ -53,5 +69,8 @@ def drop(connection: Connection, items: Sequence[tuple[datetime, Old]]) -> list[
         for name, keys in old.items():
             table, key, is_old = rules[name]
             count += connection.execute(delete(table).where(key.in_(keys), is_old)).rowcount
+            if table is memories:
+                kept = select(memories.c.key).where(memories.c.key.in_(keys))
+                connection.execute(delete(aliases).where(aliases.c.key.in_(keys), aliases.c.key.not_in(kept)))
         counts.append(count)
     return counts

@@ -7,7 +7,7 @@ from sqlalchemy import Row
 
 from bridge.clock import from_ms, to_ms
 from bridge.model.conversation import Conversation, Memory
-from bridge.model.delivery import Delivery, Reply
+from bridge.model.delivery import URGENCIES, Command, Delivery, Reply
 from bridge.model.event import Event
 
 # msgspec reads JSON straight into our values, several times as fast as a parser and then a constructor.
@@ -16,7 +16,12 @@ _event = msgspec.json.Decoder(Event).decode
 _conversation = msgspec.json.Decoder(tuple[Conversation, Memory]).decode
 _memory = msgspec.json.Decoder(Memory).decode
 _reply = msgspec.json.Decoder(Reply).decode
+_command = msgspec.json.Decoder(Command).decode
 _address = msgspec.json.Decoder(dict[str, object]).decode
+
+
+_NO_RUN = dict.fromkeys(("run", "person", "zone", "line", "not_before"))
+"""What only the deliveries of broadcasts have."""
 
 
 def identity(event: Event) -> str:
@@ -62,6 +67,7 @@ def conversation_row(key: str, conversation: Conversation, memory: Memory) -> di
         "last_at": to_ms(conversation.last_at),
         "ended": int(conversation.ended),
         "waiting": int(conversation.waiting),
+        "wake_at": min([timer.due for timer in conversation.timers], default=None),
         "document": dump((conversation, memory)),
     }
 
@@ -72,6 +78,14 @@ def conversation_from(document: str) -> tuple[Conversation, Memory]:
 
 def memory_from(document: str) -> Memory:
     return _memory(document)
+
+
+def reply_from(document: str) -> Reply:
+    return _reply(document)
+
+
+def address_from(document: str) -> dict[str, object]:
+    return _address(document)
 
 
 def delivery_row(delivery: Delivery) -> dict[str, object]:
@@ -85,8 +99,13 @@ def delivery_row(delivery: Delivery) -> dict[str, object]:
         "attempts": delivery.attempts,
         "recipient": dump(delivery.to),
         "reply": dump(delivery.reply),
+        "command": None if delivery.command is None else dump(delivery.command),
         "created_at": to_ms(delivery.created_at),
         "expires_at": None if delivery.expires_at is None else to_ms(delivery.expires_at),
+        "unsure_since": None if delivery.unsure_since is None else to_ms(delivery.unsure_since),
+        "urgency": URGENCIES.index(delivery.urgency),
+        **_NO_RUN,
+        "on_unknown": delivery.on_unknown,
     }
 
 
@@ -103,4 +122,8 @@ def delivery_from(row: Row[Any]) -> Delivery:
         created_at=from_ms(row.created_at),
         expires_at=None if row.expires_at is None else from_ms(row.expires_at),
         attempts=row.attempts,
+        command=None if row.command is None else _command(row.command),
+        unsure_since=None if row.unsure_since is None else from_ms(row.unsure_since),
+        urgency=URGENCIES[row.urgency],
+        on_unknown=row.on_unknown,
     )

@@ -5,7 +5,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.clock import Clock
 from bridge.errors import StoreError
+from bridge.observe import log
 from bridge.store.tables import HEAD, metadata
 from bridge.store.writer import Item, Observer, Result, Work, Writer
 
@@ -30,7 +31,11 @@ _PRAGMAS = (
     "cache_size=-16000",
     # Pages that change in every commit are copied back once in 40 MB of changes, not once in 4.
     "wal_autocheckpoint=10000",
+    # What is deleted is overwritten, so that a person who is forgotten is gone from the file.
+    "secure_delete=ON",
 )
+CHECK_WITHIN = 3.0
+"""Seconds that looking for damage may take at start; a large file is looked at in part."""
 
 
 class Store:
@@ -52,6 +57,17 @@ class Store:
     def writes(self) -> bool:
         """Whether the thread that writes is alive."""
         return self._writer.alive
+
+    @property
+    def trouble(self) -> str | None:
+        """Why a transaction could not be written lately: the disk is full, say; None where all could."""
+        return self._writer.trouble
+
+    async def try_to_write(self) -> None:
+        """Write something that changes nothing. Raises StoreError while it does not go well."""
+        await self._writer.write(_touch, None)
+        if self.trouble is not None:
+            raise StoreError(self.trouble)
 
     def write(self, work: Work[Item, Result], item: Item) -> "asyncio.Future[Result]":
         """Queue `item` for the next shared transaction; the result comes after its commit. May raise StoreError."""
@@ -94,14 +110,49 @@ def open_store(url: str, clock: Clock, observer: Observer) -> Store:
     unlock = _lock(Path(address.database or ""))
     try:
         engine = _engine(address)
+        _look_for_damage(engine, clock)
         _prepare_tables(engine, address)
     except SQLAlchemyError as error:
         unlock()
-        raise StoreError(f"{url}: {getattr(error, 'orig', None) or error}") from None
+        why = str(getattr(error, "orig", None) or error)
+        raise StoreError(f"{url}: {why}{_TO_MEND if _tells_damage(why) else ''}") from None
     except StoreError:
         unlock()
         raise
     return Store(engine, Writer(engine, monotonic=clock.monotonic, observer=observer), unlock)
+
+
+_TO_MEND = (
+    "; the file is damaged: put a backup in its place (README, Operations), or save what can still be read: "
+    "sqlite3 bridge.db .recover"
+)
+
+
+def _tells_damage(why: str) -> bool:
+    return "malformed" in why or "not a database" in why
+
+
+def _look_for_damage(engine: Engine, clock: Clock) -> None:
+    """Raises SQLAlchemyError or StoreError where the file is damaged; what it finds in `CHECK_WITHIN`, it finds."""
+    end = clock.monotonic() + CHECK_WITHIN
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        if driver is None:
+            return
+        driver.set_progress_handler(lambda: clock.monotonic() > end, 100_000)
+        try:
+            [(found,)] = connection.connection.cursor().execute("PRAGMA quick_check(1)").fetchall()
+        except connection.dialect.loaded_dbapi.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise StoreError(f"{engine.url.database}: {error}{_TO_MEND}") from None
+            log().info("the store is large; only a part of it was looked at for damage", seconds=CHECK_WITHIN)
+            found = "ok"
+        except connection.dialect.loaded_dbapi.DatabaseError as error:
+            raise StoreError(f"{engine.url.database}: {error}{_TO_MEND}") from None
+        finally:
+            driver.set_progress_handler(None, 0)
+    if found != "ok":
+        raise StoreError(f"{engine.url.database}: {found}{_TO_MEND}")
 
 
 @contextmanager
@@ -117,6 +168,11 @@ def visit_store(url: str) -> Iterator[Engine]:
         raise StoreError(f"{url}: {getattr(error, 'orig', None) or error}") from None
     finally:
         engine.dispose()
+
+
+def database_of(url: str) -> Path:
+    """The file of a store."""
+    return Path(_parse(url).database or "")
 
 
 def _parse(url: str) -> URL:
@@ -156,7 +212,10 @@ def _engine(address: URL) -> Engine:
     def begin(connection: Connection) -> None:
         # A reader takes a snapshot and hinders nobody; a writer takes its turn at once, not in the middle.
         reads = connection.get_execution_options().get("reads", False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        try:
+            connection.connection.cursor().execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise StoreError(f"the store could not begin: {error}") from None
 
     return engine
 
@@ -177,6 +236,11 @@ def _prepare_tables(engine: Engine, address: URL) -> None:
         if done.returncode:
             why = done.stderr.strip().splitlines() or ["no reason given"]
             raise StoreError(f"the store has version {version} and cannot be brought to {HEAD}: {why[-1]}")
+
+
+def _touch(connection: Connection, items: Sequence[None]) -> list[None]:
+    connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+    return [None] * len(items)
 
 
 def healthy(connection: Connection) -> bool:

@@ -5,23 +5,29 @@ Keys are wide enough to be made without asking another table: "account/conversat
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
 
-HEAD = "0001"
+HEAD = "0004"
 """The newest of the migrations, which make just these tables."""
 
 metadata = MetaData()
 
 
-def _index(name: str, *columns: str, only: str) -> Index:
+def _index(name: str, *columns: str, only: str, unique: bool = False) -> Index:
     """An index of the few rows that `only` holds for, so that it stays small however large the table grows."""
-    return Index(name, *columns, sqlite_where=text(only), postgresql_where=text(only))
+    return Index(name, *columns, unique=unique, sqlite_where=text(only), postgresql_where=text(only))
 
 
 # The few rows that a query is after. Index and query must say it in the same words, without parameters: only then does
 # the database see that the one serves the other.
-UNFINISHED = "state IN ('queued', 'claimed')"
-WAKING = "state IN ('queued', 'claimed') AND wake_at IS NOT NULL"
+# Queued or claimed. Were it said by the state, claiming would change the index of lanes for nothing, at random places.
+UNFINISHED = "finished_at IS NULL"
+DUE = "state = 'queued' AND wake_at IS NOT NULL"
+CLAIMED = "state = 'claimed'"
 TROUBLE = "state IN ('dead', 'unknown')"
 OPEN = "ended = 0"
+TIMED = "wake_at IS NOT NULL"
+REFERRED = "reference IS NOT NULL"
+OF_A_RUN = "run IS NOT NULL"
+ACTIVE = "state IN ('asked', 'planning', 'running')"
 
 
 # The numbers are handed out by the store, so that a row's number is known before it is written.
@@ -48,9 +54,12 @@ conversations = Table(
     Column("last_at", BigInteger, nullable=False),
     Column("ended", Integer, nullable=False),
     Column("waiting", Integer, nullable=False),
-    # The conversation and its memory, whole; the columns above are what is searched.
+    # When the first of its timers is due.
+    Column("wake_at", BigInteger),
+    # The conversation with its timers and its memory, whole; the columns above are what is searched.
     Column("document", Text, nullable=False),
     _index("conversations_open", "account", only=OPEN),
+    _index("conversations_wake", "wake_at", only=TIMED),
     sqlite_with_rowid=False,
 )
 
@@ -82,13 +91,34 @@ deliveries = Table(
     Column("detail", Text),
     Column("recipient", Text, nullable=False),
     Column("reply", Text, nullable=False),
+    Column("command", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("finished_at", BigInteger),
+    # When an attempt began of which nobody knows whether it arrived.
+    Column("unsure_since", BigInteger),
+    # The platform's id of what was sent.
+    Column("reference", Text),
+    # The place of its urgency in `URGENCIES`: 0 is the most urgent.
+    Column("urgency", Integer, nullable=False, server_default="0"),
+    # Of a broadcast: the run, who it is for, their time zone, and the line of the file that names them.
+    Column("run", BigInteger),
+    Column("person", Text),
+    Column("zone", Text),
+    Column("line", Integer),
+    # Planned and not let go yet: it waits for its turn until then at least. Null once it was let go.
+    Column("not_before", BigInteger),
+    # What happens where nobody can say whether it arrived; null: what the account says.
+    Column("on_unknown", Text),
     Index("deliveries_origin", "event", "rule", "action", unique=True),
-    _index("deliveries_wake", "wake_at", only=WAKING),
+    # Claims look at one account and urgency at a time, so that a backlog of one is no way to any other.
+    _index("deliveries_due", "account", "urgency", "wake_at", only=DUE),
+    _index("deliveries_lease", "wake_at", only=CLAIMED),
     _index("deliveries_lane", "lane", "id", only=UNFINISHED),
     _index("deliveries_trouble", "state", "id", only=TROUBLE),
+    _index("deliveries_reference", "account", "reference", only=REFERRED),
+    _index("deliveries_run", "run", "state", "not_before", only=OF_A_RUN),
+    _index("deliveries_person", "run", "person", only=OF_A_RUN, unique=True),
 )
 
 attempts = Table(
@@ -128,4 +158,62 @@ attachments = Table(
     Column("type", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
+)
+
+# Accounts whose platforms do not answer, so that their deliveries wait: since when, when it is tried again, and why.
+circuits = Table(
+    "circuits",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+# One firing of a broadcast each.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=False),
+    Column("broadcast", Text, nullable=False),
+    # Which firing: a local time of the schedule, or whatever names a start by a person or a rule.
+    Column("moment", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    # What whoever started it has said besides: variables, and another recipient.
+    Column("asked", Text, nullable=False),
+    # The broadcast as it was when the run began.
+    Column("plan", Text),
+    # How far the audience has been planned.
+    Column("cursor", Text),
+    Column("planned_at", BigInteger),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    # When the next recipient's turn is, by the rate.
+    Column("next_turn", BigInteger, nullable=False),
+    Column("duplicates", Integer, nullable=False),
+    # How many failures a person has seen who let it go on.
+    Column("forgiven", Integer, nullable=False),
+    Column("detail", Text),
+    Index("runs_moment", "broadcast", "moment", unique=True),
+    _index("runs_active", "id", only=ACTIVE),
+)
+
+# Up to when a broadcast's schedule was looked at: what was due by then has its run.
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("broadcast", Text, primary_key=True),
+    Column("schedule", Text, nullable=False),
+    Column("looked_at", BigInteger, nullable=False),
+)
+
+# Where the memory of a contact is who is known by other names too: "email:ann@shop.example".
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    sqlite_with_rowid=False,
 )

@@ -24,6 +24,10 @@ Work = Callable[[Connection, Sequence[Item]], Sequence[Result]]
 """Writes for all items in one transaction; gives one result for each item, in order. It may be run again."""
 
 
+CALM = 5.0
+"""Seconds without a failure after which writing is said to go well again."""
+
+
 class Observer(Protocol):
     """Who wants to know of commits."""
 
@@ -40,7 +44,7 @@ class _Job:
 
 
 class Writer:
-    """The thread that writes. `most` bounds how many items share a transaction.
+    """The thread that writes. `most` bounds how many items share a transaction; `trouble` is why one failed lately.
 
     Items are gathered by the event loop and handed over together, one batch at a time: were each handed over as it
     comes, loop and thread would fight for the interpreter over transactions of one item. Written to by one loop.
@@ -53,6 +57,8 @@ class Writer:
         self._most = most
         self._gathered: list[_Job] = []
         self._busy = False
+        self.trouble: str | None = None
+        self._failed_at = 0.0
         self._loop: asyncio.AbstractEventLoop
         self._batches: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -111,12 +117,17 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever a work raises belongs to its caller, not to this thread
             connection.rollback()
             if len(batch) == 1:
-                batch[0].error = _explained(error)
+                batch[0].error = explained = _explained(error)
+                if isinstance(explained, StoreError):
+                    self.trouble, self._failed_at = str(explained), self._monotonic()
                 return
             log().warning("transaction failed; trying its items one by one", items=len(batch), error=str(error))
             for job in batch:
                 self._write_together(connection, [job])
             return
+        # Where the disk is full, small changes may still find room among large ones that do not.
+        if self.trouble is not None and self._monotonic() - self._failed_at > CALM:
+            self.trouble = None
         self._observer.committed(len(batch), self._monotonic() - started)
 
 

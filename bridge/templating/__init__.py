@@ -6,6 +6,7 @@ raises `TemplateFault`; `compile_expression` compiles an `if:` condition.
 
 from bridge.templating.meter import Bounds
 from bridge.templating.program import TemplateFault
+from bridge.templating.sandbox import has_attribute
 from bridge.templating.templates import Expression, Template, Templates, compile_expression
 
-__all__ = ["Bounds", "Expression", "Template", "TemplateFault", "Templates", "compile_expression"]
+__all__ = ["Bounds", "Expression", "Template", "TemplateFault", "Templates", "compile_expression", "has_attribute"]

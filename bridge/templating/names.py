@@ -1,6 +1,6 @@
 """The variables that a template uses, for proofs that each one exists or has a default."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from jinja2 import nodes
 from jinja2.meta import TrackingCodeGenerator
@@ -10,52 +10,66 @@ from bridge.templating.sandbox import Sandbox
 
 _TARGETS = ("store", "param")
 _GUARDS = ("defined", "undefined")
+_NAMED = (nodes.Name, nodes.Getattr, nodes.Getitem)
+Parts = Sequence[nodes.Node]
+"""All parts of a template's tree."""
+
+Found = tuple[str, bool, int]
+"""A dotted name, whether something stands by for its absence, and its line."""
 
 
-def names_of(tree: nodes.Template, sandbox: Sandbox) -> tuple[frozenset[str], frozenset[str]]:
-    """The names used (`contact`, `contact.name`), and those of them that have no default: `needs`.
+def names_of(tree: nodes.Template, parts: Parts, sandbox: Sandbox) -> tuple[frozenset[str], Mapping[str, int]]:
+    """The names used (`contact`, `contact.name`), and those of them that have no default, with the first line of each.
 
     A name needs no default after `| default`, in `is defined`, and within an `if` that asks `is defined`.
     """
-    free = _undeclared(tree, sandbox) - sandbox.globals.keys()
-    used, needed = set[str](), set[str]()
-    for path, guarded in _paths(tree, frozenset(), False):
+    free = _undeclared(tree, parts, sandbox) - sandbox.globals.keys()
+    used, needed = set[str](), dict[str, int]()
+    for path, guarded, line in _paths(tree, frozenset(), False):
         if path.split(".", 1)[0] in free:
             used.add(path)
             if not guarded:
-                needed.add(path)
-    return frozenset(used | free), frozenset(needed)
+                needed[path] = min(line, needed.get(path, line))
+    return frozenset(used | free), needed
 
 
-def _undeclared(tree: nodes.Template, sandbox: Sandbox) -> set[str]:
+def _undeclared(tree: nodes.Template, parts: Parts, sandbox: Sandbox) -> set[str]:
     """What `jinja2.meta.find_undeclared_variables` finds, without its working out of constants on the way."""
+    named = {part.name for part in parts if isinstance(part, nodes.Name)}
+    if "self" not in named and not stored(parts) and not any(isinstance(part, nodes.Block) for part in parts):
+        # Nothing in the template gives a name a value, so all of them come from outside.
+        return named
     generator = TrackingCodeGenerator(sandbox)
     generator.optimizer = None
     generator.visit(tree)
     return generator.undeclared_identifiers
 
 
-def stored(tree: nodes.Template) -> frozenset[str]:
+def stored(parts: Parts) -> frozenset[str]:
     """The names that a template gives values to, and hands to those it includes."""
-    found = {name.name for name in tree.find_all(nodes.Name) if name.ctx in _TARGETS}
-    found.update(macro.name for macro in tree.find_all(nodes.Macro))
-    found.update(name.target for name in tree.find_all(nodes.Import))
-    for wanted in tree.find_all(nodes.FromImport):
-        found.update(name if isinstance(name, str) else name[1] for name in wanted.names)
+    found = set[str]()
+    for part in parts:
+        match part:
+            case nodes.Name(name=name, ctx=context) if context in _TARGETS:
+                found.add(name)
+            case nodes.Macro(name=name) | nodes.Import(target=name):
+                found.add(name)
+            case nodes.FromImport(names=names):
+                found.update(name if isinstance(name, str) else name[1] for name in names)
     return frozenset(found)
 
 
-def lines_of(tree: nodes.Template) -> Mapping[int, frozenset[str]]:
+def lines_of(parts: Parts) -> Mapping[int, frozenset[str]]:
     """The dotted names on each line, by which an error finds the whole name of what is missing."""
     found: dict[int, set[str]] = {}
-    for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
-        if path := path_of(node):
+    for node in parts:
+        if isinstance(node, _NAMED) and (path := path_of(node)):
             found.setdefault(node.lineno, set()).add(path)
     return {line: frozenset(paths) for line, paths in found.items()}
 
 
-def _paths(node: nodes.Node, defined: frozenset[str], guarded: bool) -> Iterator[tuple[str, bool]]:
-    """Every longest dotted name below `node`, and whether something stands by for its absence."""
+def _paths(node: nodes.Node, defined: frozenset[str], guarded: bool) -> Iterator[Found]:
+    """Every longest dotted name below `node`."""
     match node:
         case nodes.Filter(name="default" | "d", node=nodes.Expr() as value):
             yield from _paths(value, defined, True)
@@ -73,13 +87,14 @@ def _paths(node: nodes.Node, defined: frozenset[str], guarded: bool) -> Iterator
             yield from _paths(node.right, defined | _asked(node.left), guarded)
             return
     if path := path_of(node):
-        yield path, guarded or any(path == name or path.startswith(f"{name}.") for name in defined)
+        known = any(path == name or path.startswith(f"{name}.") for name in defined)
+        yield path, guarded or known, node.lineno or 1
         return
     for child in node.iter_child_nodes():
         yield from _paths(child, defined, guarded)
 
 
-def _branches(node: nodes.If | nodes.CondExpr, defined: frozenset[str], guarded: bool) -> Iterator[tuple[str, bool]]:
+def _branches(node: nodes.If | nodes.CondExpr, defined: frozenset[str], guarded: bool) -> Iterator[Found]:
     yield from _paths(node.test, defined, guarded)
     then = [node.expr1] if isinstance(node, nodes.CondExpr) else node.body
     for child in node.iter_child_nodes(exclude=("test",)):

@@ -38,13 +38,17 @@ class Unusable(Exception):  # noqa: N818 - it is a list of findings, which the c
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
-    """A compiled template. `uses` are the templates it extends, includes or imports, with their lines."""
+    """A compiled template.
+
+    `uses` are the templates it extends, includes or imports, with their lines; `needs` the names without a default,
+    each with its first line.
+    """
 
     file: str
     compiled: Compiled
     sandbox: Sandbox
     names: frozenset[str]
-    needs: frozenset[str]
+    needs: Mapping[str, int]
     stored: frozenset[str]
     uses: tuple[tuple[int, str], ...]
     lines: Mapping[int, frozenset[str]]
@@ -93,11 +97,12 @@ def _compile(
         tree = parse()
         if findings := sorted(set(check(tree, sandbox, bounds))):
             raise Unusable(findings)
-        used = list(references(tree))
+        parts = tuple(tree.find_all(nodes.Node))
+        used = list(references(parts))
         if unnamed := [line for line, used_name in used if used_name is None]:
             raise Unusable([(line, "write the name of the other template in quotes") for line in unnamed])
-        lines, own = lines_of(tree), stored(tree)
-        names, needs = names_of(tree, sandbox)
+        lines, own = lines_of(parts), stored(parts)
+        names, needs = names_of(tree, parts, sandbox)
         code = sandbox.compile(rewrite(tree, sandbox), name, file)
         return Program(
             file=file,

@@ -4,7 +4,8 @@ Jinja compiles a tree as well as a text. So `{{ x }}`, loops, `~`, slices and li
 filters that count; whatever is not on the list of allowed parts is a problem with its line.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
@@ -24,6 +25,9 @@ _ALLOWED = (
     nodes.AssignBlock, nodes.With, nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.Block, nodes.Extends,
     nodes.Include, nodes.Import, nodes.FromImport,
 )  # fmt: skip
+
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def path_of(node: nodes.Node) -> str:
@@ -70,6 +74,8 @@ def _refused(node: nodes.Node, sandbox: Sandbox) -> str:
             return "namespace() is not available"
         case nodes.EvalContextModifier():
             return "{% autoescape %} is not available: values are escaped as the template's format needs it"
+        case nodes.Const(value=str(text)) if _NO_TEXT.search(text):
+            return r"a text has \x00 or half a character (\ud800 to \udfff) in it: no store and no platform takes that"
         case nodes.Name(name="varargs" | "kwargs" as name):
             return f"{name} is not available: give the macro named arguments"
         case nodes.Call(dyn_args=None, dyn_kwargs=None) | nodes.Filter(dyn_args=None, dyn_kwargs=None):
@@ -83,9 +89,9 @@ def _refused(node: nodes.Node, sandbox: Sandbox) -> str:
     return "" if isinstance(node, _ALLOWED) else f"{type(node).__name__.lower()} is not available"
 
 
-def references(tree: nodes.Template) -> Iterator[tuple[int, str | None]]:
+def references(parts: Iterable[nodes.Node]) -> Iterator[tuple[int, str | None]]:
     """The templates that this one extends, includes or imports, with their lines; None where that is no plain name."""
-    for node in tree.find_all(nodes.Stmt):
+    for node in parts:
         if not isinstance(node, nodes.Extends | nodes.Include | nodes.Import | nodes.FromImport):
             continue
         name = node.template

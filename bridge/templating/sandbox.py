@@ -266,6 +266,13 @@ def _attribute(obj: object, attribute: str) -> object:
     return Missing(f'{say_kind(obj)} has no "{attribute}"')
 
 
+def has_attribute(value: object, name: str) -> bool:
+    """Whether a template finds `name` in a mapping, a text, a time or a duration: `text.upper`, `now.year`."""
+    if isinstance(value, Mapping):
+        return name in value or name in MAPPING_METHODS
+    return not isinstance(_attribute(value, name), Undefined)
+
+
 def _slice(value: object, start: int | None, stop: int | None, step: int | None) -> object:
     if not isinstance(value, str | list | tuple | range):
         raise wrong(value, "[a:b] needs text or a list")

@@ -1,6 +1,7 @@
 """The templates of a rulebook: files and texts in rules, compiled once, rendered many times from any thread."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -24,7 +25,8 @@ from bridge.templating.program import (
 )
 from bridge.templating.sandbox import Sandbox
 
-Expression = Callable[[Mapping[str, object]], object]
+_BREAK = re.compile(r"\r\n?")
+_TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,8})*")
 _ENDINGS: Mapping[str, Format] = {".md.j2": "markdown", ".txt.j2": "plain"}
 
 
@@ -42,17 +44,50 @@ class Template:
     _program: Program
     _place: str
     _owner: "Templates"
+    _fixed: str | None = None
+
+    def where(self, name: str) -> tuple[str, int] | None:
+        """The file and line (from 1) where a name of `names` first stands; None where that is in the text of a rule."""
+        for program in (self._program, *self._owner.reached(self._program)):
+            lines = [line for line, names in program.lines.items() if name in names]
+            if lines:
+                line = program.needs.get(name, min(lines))
+                return None if program.file == IN_PLACE else (program.file, line)
+        return None
 
     def render(self, variables: Mapping[str, object]) -> str:
         """The text, without blanks at its ends; "" says that there is nothing to send.
 
         Raises TemplateFault with the template's file and line, never with a value.
         """
+        if self._fixed is not None:
+            return self._fixed
         owner = self._owner
         try:
             return render(self._program, variables, Meter(owner.bounds, owner.clock))
         except FAILURES as error:
             raise explain(error, self._program, owner.files, self._place) from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expression:
+    """A compiled `if:` condition: called with the variables, it gives its value, or raises TemplateFault.
+
+    `names` are the variables that it uses, as those of a template.
+    """
+
+    place: Place
+    names: frozenset[str]
+    _program: Program
+    _owner: "Templates"
+
+    def __call__(self, variables: Mapping[str, object]) -> object:
+        owner = self._owner
+        try:
+            value = evaluate(self._program, variables, Meter(owner.bounds, owner.clock))
+            return bool(value) if isinstance(value, Undefined) else value
+        except FAILURES as error:
+            raise explain(error, self._program, owner.files, str(self.place)) from None
 
 
 class Templates:
@@ -62,6 +97,7 @@ class Templates:
         self.clock = clock or SystemClock()
         self.bounds = bounds or Bounds()
         self.files: dict[str, Program] = {}
+        self._sources: dict[str, str] = {}
         self._sandboxes = {kind: Sandbox(kind, timezone) for kind in _ENDINGS.values()}
         self._in_place: dict[str, Program] = {}
         self._made: dict[str, Template] = {}
@@ -81,7 +117,7 @@ class Templates:
         """
         made = cls(timezone=timezone, clock=clock, bounds=bounds)
         problems: list[Problem] = []
-        for path in sorted(directory.glob("**/*.j2")):
+        for path in sorted(_shown(directory)):
             name, file = path.relative_to(directory).as_posix(), path.as_posix()
             try:
                 made._add(name, file, path)
@@ -91,6 +127,27 @@ class Templates:
         if problems:
             raise RulebookError(problems)
         return made
+
+    @classmethod
+    def of(cls, sources: Mapping[str, str], *, timezone: tzinfo = UTC, clock: Clock | None = None) -> "Templates":
+        """The templates of these texts by the names of their files, as `copies` gave them. Raises RulebookError."""
+        made = cls(timezone=timezone, clock=clock)
+        problems: list[Problem] = []
+        for name, text in sources.items():
+            try:
+                made._compile(name, name, text)
+            except Unusable as unusable:
+                problems += [_problem(name, line, message) for line, message in unusable.findings]
+        if problems:
+            raise RulebookError(problems)
+        return made
+
+    def copies(self, name: str) -> Mapping[str, str]:
+        """The text of that file, of its translations and of all that they include, by the names of the files."""
+        variants = self.variants(name)
+        included = {program.file for variant in variants for program in self.reached(self.files[variant])}
+        used = (known for known, program in self.files.items() if known in variants or program.file in included)
+        return {known: self._sources[known] for known in used}
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -115,11 +172,21 @@ class Templates:
         near = did_you_mean(name, self.known)
         raise RulebookError([Problem(place=place, message=f'there is no template "{name}"{near}')])
 
+    def variants(self, name: str) -> tuple[str, ...]:
+        """The file of that name and its translations, as far as there are any: `price.md.j2`, `price.uk.md.j2`."""
+        ending = next((ending for ending in _ENDINGS if name.endswith(ending)), "")
+        stem = name.removesuffix(ending)
+        tags = ((file, file.removeprefix(f"{stem}.").removesuffix(ending)) for file in self.known if file != name)
+        translations = [file for file, tag in tags if file == f"{stem}.{tag}{ending}" and _TAG.fullmatch(tag)]
+        return (*([name] if name in self.files else []), *translations)
+
     def inline(self, source: str, place: Place) -> Template:
         """The template written at `place` in a rule: plain text. Compiled once for all places with the same text.
 
         Raises RulebookError with problems at `place`.
         """
+        if (fixed := self._fixed(source)) is not None:
+            return fixed
         program = self._in_place.get(source)
         if program is None:
             try:
@@ -132,26 +199,30 @@ class Templates:
             self._in_place[source] = program
         return self._template(program, str(place))
 
+    def _fixed(self, source: str) -> Template | None:
+        """The template of a text with no gaps in it, as most are that rules remember: there is nothing to compile."""
+        if "{" in source or len(source) > min(self.bounds.source, self.bounds.text):
+            return None
+        blank = self._in_place.get("")
+        if blank is None:
+            blank = compile_template("", None, IN_PLACE, self._sandboxes["plain"], self.bounds, self.clock)
+            self._in_place[""] = blank
+        text = _BREAK.sub("\n", source).strip()
+        return Template(
+            format="plain", names=frozenset(), needs=frozenset(), _program=blank, _place="", _owner=self, _fixed=text
+        )
+
     def expression(self, source: str, place: Place) -> Expression:
-        """The `if:` condition written at `place`. Raises RulebookError; the condition itself raises TemplateFault."""
+        """The `if:` condition written at `place`. Raises RulebookError."""
         try:
             program = compile_value(source, self._sandboxes["plain"], self.bounds, self.clock)
         except Unusable as unusable:
             raise RulebookError([_in_text(place, *finding) for finding in unusable.findings]) from None
 
-        def condition(variables: Mapping[str, object]) -> object:
-            try:
-                value = evaluate(program, variables, Meter(self.bounds, self.clock))
-                return bool(value) if isinstance(value, Undefined) else value
-            except FAILURES as error:
-                raise explain(error, program, self.files, str(place)) from None
-
-        return condition
+        return Expression(place=place, names=program.names, _program=program, _owner=self)
 
     def _add(self, name: str, file: str, path: Path) -> None:
-        kind = next((kind for ending, kind in _ENDINGS.items() if name.endswith(ending)), None)
-        if kind is None:
-            raise Unusable([(1, "a template's name ends in .md.j2 (Markdown) or .txt.j2 (plain text)")])
+        _kind(name)
         try:
             with path.open(encoding="utf-8", newline=None) as source:
                 text = source.read(self.bounds.source + 1)
@@ -159,13 +230,18 @@ class Templates:
             raise Unusable([(1, "the file is not text in UTF-8")]) from None
         except OSError as error:
             raise Unusable([(1, f"the file cannot be read: {error.strerror}")]) from None
+        self._compile(name, file, text)
+
+    def _compile(self, name: str, file: str, text: str) -> None:
+        kind = _kind(name)
         program = compile_template(text, name, file, self._sandboxes[kind], self.bounds, self.clock)
         self.files[name] = program
+        self._sources[name] = text
         program.sandbox.templates[name] = program.compiled
 
     def _template(self, program: Program, place: str) -> Template:
         names, needs = set(program.names), set(program.needs)
-        for used in self._reached(program):
+        for used in self.reached(program):
             names.update(_without(used.names, program.stored))
             needs.update(_without(used.needs, program.stored))
         return Template(
@@ -177,7 +253,7 @@ class Templates:
             _owner=self,
         )
 
-    def _reached(self, program: Program) -> Iterator[Program]:
+    def reached(self, program: Program) -> Iterator[Program]:
         """Every template that `program` includes, directly or not, once."""
         seen, waiting = set[str](), [name for _, name in program.uses]
         while waiting:
@@ -215,7 +291,22 @@ class Templates:
         return bool(layer)
 
 
-def _without(names: frozenset[str], given: frozenset[str]) -> Iterator[str]:
+def _shown(directory: Path) -> Iterator[Path]:
+    """Hidden files and folders are left out: an editor keeps its own there, and Kubernetes those of a ConfigMap."""
+    for path in directory.glob("**/*.j2"):
+        if not any(part.startswith(".") for part in path.relative_to(directory).parts):
+            yield path
+
+
+def _kind(name: str) -> Format:
+    """The format that a file's name says. Raises Unusable."""
+    kind = next((kind for ending, kind in _ENDINGS.items() if name.endswith(ending)), None)
+    if kind is None:
+        raise Unusable([(1, "a template's name ends in .md.j2 (Markdown) or .txt.j2 (plain text)")])
+    return kind
+
+
+def _without(names: Iterable[str], given: frozenset[str]) -> Iterator[str]:
     return (name for name in names if name.split(".", 1)[0] not in given)
 
 

@@ -74,12 +74,22 @@ class Server:
         self.kill()
         pytest.fail(f"the server did not become ready:\n{self.log[-3000:]}")
 
+    def hang_up(self) -> None:
+        """SIGHUP, as a service manager does to have it read its files again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """SIGKILL: nothing in the server gets a chance to tidy up."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the server that runs."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def stop(self) -> int:
         """SIGTERM, as a service manager does; gives the exit code."""

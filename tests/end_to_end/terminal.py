@@ -63,6 +63,12 @@ class Terminal:
     def press_ctrl_c(self) -> None:
         self._process.send_signal(signal.SIGINT)
 
+    def close(self) -> int:
+        """Close the window: the terminal goes, and the system says so (SIGHUP). Gives the exit code."""
+        os.close(self._terminal)
+        self._process.send_signal(signal.SIGHUP)
+        return self._process.wait(30)
+
     def end(self) -> int:
         """Read what is left; gives the exit code."""
         self.read_until()

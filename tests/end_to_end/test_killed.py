@@ -72,6 +72,9 @@ api_keys = ["{KEY}"]
 chat_servers = ["{platform}"]
 timeout = "500ms"
 max_in_flight = {PLACES}
+
+[rulebook]
+replies_per_hour = 1000
 """
 
 

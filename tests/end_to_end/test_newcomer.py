@@ -121,6 +121,21 @@ def test_the_rule_for_helpcrunch(tmp_path: Path) -> None:
     assert place.run("replybridge check")[0] == 0, place.run("replybridge check")
 
 
+def test_what_is_said_of_connecting_platforms(tmp_path: Path) -> None:
+    """Each of the settings is sound, and so is a rule with the settings before it."""
+    shown = [one for one in BLOCKS if one.heading.startswith("Connect platforms") and one.language in ("toml", "yaml")]
+    assert [one.language for one in shown].count("toml") == 5
+    places = []
+    for number, one in enumerate(shown):
+        if one.language == "toml":
+            places.append(Place(tmp_path / str(number), re.sub(r'\{ env = "\w+" \}', '"0123456789abcdef"', one.text)))
+        else:
+            (places[-1].server.directory / "rules" / "shown.yaml").write_text(one.text, encoding="utf-8")
+    for place in places:
+        code, told = place.run("replybridge check")
+        assert (code, "all sound" in told) == (0, True), told
+
+
 def test_the_walk_through(tmp_path: Path, curl: None) -> None:
     steps = [one for one in BLOCKS if one.heading.startswith("Walk-through")]
     place = Place(tmp_path, block("toml", "bridge.toml"))
@@ -142,7 +157,7 @@ def test_the_walk_through(tmp_path: Path, curl: None) -> None:
                 case "text", "":
                     assert as_shown(output) == as_shown(step.text)
             done.append(step.name or step.language)
-        place.wait_for(place.received, "abcdef0123456789")
+        place.wait_for(place.received, "fedcba9876543210")
         assert place.run("replybridge deliveries list --state dead")[1] == "no deliveries like that\n"
     finally:
         place.stop_fake()

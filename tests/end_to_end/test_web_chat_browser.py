@@ -19,6 +19,15 @@ rules:
     do:
       - reply: {template: show.md.j2}
     stop: true
+  - name: choose
+    on: message
+    when: {text: which plan}
+    do:
+      - reply:
+          text: "Question {{ conversation.messages }}: which plan?"
+          attachments: [{url: "https://shop.example/offer.pdf", name: The offer.pdf}]
+          quick_replies: ["Basic", "Більший план"]
+    stop: true
   - name: echo
     on: message
     do:
@@ -183,6 +192,40 @@ def test_the_keyboard_alone_is_enough(server: Server, context: BrowserContext) -
     expect(page.locator(".entry")).to_have_count(0)
 
 
+def test_quick_replies_are_pressed_and_files_opened(server: Server, context: BrowserContext) -> None:
+    page = visit(context, server)
+    say(page, "which plan")
+    wait_for(page, own=1, replies=1)
+    choices = page.get_by_role("group", name="Quick replies").get_by_role("button")
+    expect(choices).to_have_text(["Basic", "Більший план"])
+    offer = page.get_by_role("list", name="Files").get_by_role("link", name="The offer.pdf")
+    assert (offer.get_attribute("href"), offer.get_attribute("target")) == ("https://shop.example/offer.pdf", "_blank")
+    choices.nth(1).click()
+    wait_for(page, own=2, replies=2)
+    assert texts(page)[-2:] == ["Більший план", "You said: Більший план"]
+    expect(choices).to_have_count(0)
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    page.reload()
+    wait_for(page, own=2, replies=2)
+    expect(choices).to_have_count(0)
+    expect(offer).to_be_visible()
+
+    # By the keyboard, and again after the page was opened anew.
+    say(page, "which plan")
+    expect(choices).to_have_count(2)
+    page.reload()
+    expect(choices).to_have_count(2)
+    page.get_by_role("log").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.locator(".entry").last.get_by_role("link")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(choices.first).to_be_focused()
+    page.keyboard.press("Enter")
+    wait_for(page, own=4, replies=4)
+    assert texts(page)[-2:] == ["Basic", "You said: Basic"]
+
+
 def test_name_and_email_are_asked_for_and_checked(server: Server, context: BrowserContext) -> None:
     page = visit(context, server)
     page.get_by_role("button", name="Details").click()
@@ -250,12 +293,14 @@ def test_everybody_can_read_and_name_what_is_on_the_page(server: Server, browser
     say(page, "show me")
     wait_for(page, own=1, replies=1)
     expect(page.locator(".reply").get_by_role("link", name="our prices")).to_be_visible()
+    say(page, "which plan")
+    expect(page.get_by_role("button", name="Basic")).to_be_visible()
     page.get_by_role("button", name="Details").click()
     page.get_by_label("E-mail (optional)").fill("wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert").filter(has_text="e-mail")).to_be_visible()
     measured = page.evaluate(CONTRASTS)
-    assert {"A.", "CODE.", "LI.", "TEXTAREA.", "SPAN.problem"} <= {found["what"] for found in measured}
+    assert {"A.", "CODE.", "LI.", "TEXTAREA.", "SPAN.problem", "BUTTON.choice"} <= {found["what"] for found in measured}
     assert [found for found in measured if found["ratio"] < 4.5] == []
     assert [found for found in page.evaluate(LABELS) if not found["label"]] == []
     log = page.get_by_role("log", name="Conversation")

@@ -113,6 +113,10 @@ class Chayns:
             raise Wrong(404, "No such location")
         if found := re.fullmatch(r"/UAC/([0-9]+)/User", path):
             return self._members(request, int(found[1]))
+        if path == "/UAC":
+            if request.method != "GET":
+                raise Wrong(405, "Method not allowed")
+            return lambda: (200, [{"userGroupId": group, "name": f"Group {group}"} for group in self.groups])
         if path == "/Intercom":
             body = await self._body(request, INTERCOM, required=("Message",))
             if not any(body.get(name) for name in RECEIVERS):

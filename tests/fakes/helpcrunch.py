@@ -17,7 +17,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from tests.fakes.chat_server import Behaviour, Say
-from tests.fakes.helpcrunch_errors import Wrong, check, errors
+from tests.fakes.helpcrunch_errors import Wrong, check, condition_of, errors
 
 Act = Callable[[], dict[str, Any]]
 
@@ -194,7 +194,7 @@ class HelpCrunch:
             raise Wrong(400, ("sort", "The value you selected is not a valid choice."))
         if body.get("order", "ASC") not in ("ASC", "DESC") or body.get("comparison", "AND") not in ("AND", "OR"):
             raise Wrong(400, ("order", "The value you selected is not a valid choice."))
-        return [self._condition(at, condition, searchable) for at, condition in enumerate(body["filter"])]
+        return [condition_of(at, condition, searchable) for at, condition in enumerate(body["filter"])]
 
     def _page(
         self,
@@ -212,21 +212,6 @@ class HelpCrunch:
             return {"data": found[start : start + body.get("limit", 10)], "meta": {"total": len(found)}}
 
         return find
-
-    def _condition(self, at: int, condition: object, searchable: Mapping[str, str]) -> tuple[str, object]:
-        place = f"filter[{at}]"
-        if not isinstance(condition, dict) or set(condition) != {"field", "operator", "value"}:
-            raise Wrong(400, (place, "This value is not valid."))
-        name = searchable.get(condition["field"])
-        if name is None:
-            raise Wrong(400, (f"{place}.field", "The value you selected is not a valid choice."))
-        if condition["operator"] != "=":
-            raise Wrong(400, (f"{place}.operator", "The value you selected is not a valid choice."))
-        if not isinstance(condition["value"], int if name == "id" else str):
-            raise Wrong(
-                400, (f"{place}.value", f"This value should be of type {'numeric' if name == 'id' else 'string'}.")
-            )
-        return name, condition["value"]
 
     def _chat(self, number: object) -> dict[str, Any]:
         if not isinstance(number, int) or number not in self.chats:
@@ -253,6 +238,11 @@ class HelpCrunch:
         mine = [message for message in reversed(self.messages) if message["chat"] == asked.numbers[0]]
         shown = [{name: value for name, value in message.items() if name != "plain"} for message in mine]
         return lambda: {"data": shown[offset : offset + limit], "total": len(mine)}
+
+    def _show_agents(self, asked: "Asked") -> Act:
+        if set(asked.query) - {"limit", "offset"} or not 1 <= int(asked.query.get("limit", "10")) <= 100:
+            raise Wrong(400, ("limit", "This value should be between 1 and 100."))
+        return lambda: {"data": [AGENT], "meta": {"total": 1}}
 
     def _begin_chat(self, asked: "Asked") -> Act:
         kinds = {"customer": int, "application": int, "assignee": int, "department": int}
@@ -351,4 +341,5 @@ ROUTES: tuple[tuple[str, str, Callable[[HelpCrunch, Asked], Act]], ...] = (
     ("PUT", "/customers/([0-9]+)/tags", HelpCrunch._tags),
     ("DELETE", "/customers/([0-9]+)/tags", HelpCrunch._tags),
     ("POST", "/events", HelpCrunch._event),
+    ("GET", "/agents", HelpCrunch._show_agents),
 )

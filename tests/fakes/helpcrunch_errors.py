@@ -1,4 +1,4 @@
-"""How HelpCrunch says that something is wrong with a request."""
+"""What HelpCrunch finds wrong with a request, and how it says so."""
 
 import json
 from collections.abc import Mapping
@@ -38,3 +38,18 @@ def check(body: dict[str, Any], kinds: Mapping[str, type], *, required: tuple[st
     for name in required:
         if name not in body:
             raise Wrong(400, (name, "This value should not be blank."))
+
+
+def condition_of(at: int, condition: object, searchable: Mapping[str, str]) -> tuple[str, object]:
+    """What a condition of a search asks for: the name and its value."""
+    place = f"filter[{at}]"
+    if not isinstance(condition, dict) or set(condition) != {"field", "operator", "value"}:
+        raise Wrong(400, (place, "This value is not valid."))
+    name = searchable.get(condition["field"])
+    if name is None:
+        raise Wrong(400, (f"{place}.field", "The value you selected is not a valid choice."))
+    if condition["operator"] != "=":
+        raise Wrong(400, (f"{place}.operator", "The value you selected is not a valid choice."))
+    if not isinstance(condition["value"], int if name == "id" else str):
+        raise Wrong(400, (f"{place}.value", f"This value should be of type {'numeric' if name == 'id' else 'string'}."))
+    return name, condition["value"]

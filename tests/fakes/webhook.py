@@ -11,6 +11,8 @@ import json
 import re
 from base64 import b64encode
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,13 +21,25 @@ from aiohttp import web
 from tests.fakes.chat_server import Behaviour
 
 PATH = "/in"
+CALLS = "/calls"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Called:
+    """A call that was in order; `query` is without its question mark."""
+
+    method: str
+    query: str
+    headers: Mapping[str, str]
+    body: object
 
 
 class Receiver:
     """`async with Receiver(key, now) as fake:`; `fake.url` is the account's url, `now` its clock (seconds since 1970).
 
     `taken` are the bodies of the webhooks taken, each once however often it came; `attempts` counts every one that was
-    in order; `refused` are the complaints about others. `answers` is used up one a webhook that is in order.
+    in order; `refused` are the complaints about others. `answers` is used up one a webhook that is in order. Below
+    `calls_url` any method is taken: `called` are those, each once, and `found` is what they are answered.
     """
 
     def __init__(self, key: bytes, now: float) -> None:
@@ -34,7 +48,10 @@ class Receiver:
         self.refused: list[str] = []
         self.answers: deque[Behaviour] = deque()
         self.now = now
+        self.called: dict[str, Called] = {}
+        self.found: object = {"ok": True}
         self.url = ""
+        self.calls_url = ""
         self._key = key
         self._closing = asyncio.Event()
 
@@ -44,7 +61,8 @@ class Receiver:
         self._runner = web.AppRunner(app, shutdown_timeout=0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}{PATH}"
+        origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.url, self.calls_url = origin + PATH, origin + CALLS
         return self
 
     async def __aexit__(
@@ -63,18 +81,38 @@ class Receiver:
         behaviour = self.answers.popleft() if self.answers else None
         if behaviour is not None and not isinstance(behaviour, str):
             return web.Response(status=behaviour.status, headers=behaviour.headers, text=behaviour.body)
-        self.taken.setdefault(request.headers["webhook-id"], json.loads(body))
+        name = request.headers["webhook-id"]
+        if request.path == CALLS:
+            said = json.loads(body) if body else None
+            headers = {key.lower(): value for key, value in request.headers.items()}
+            called = Called(method=request.method, query=request.query_string, headers=headers, body=said)
+            self.called.setdefault(name, called)
+        else:
+            self.taken.setdefault(name, json.loads(body))
         if behaviour == "hang":
             await self._closing.wait()
         if behaviour is not None and request.transport is not None:
             request.transport.abort()
-        return web.Response(status=204)
+        return web.json_response(self.found) if request.path == CALLS else web.Response(status=204)
 
     def _wrong(self, request: web.Request, body: bytes) -> str | None:
+        if request.path == CALLS:
+            if body and (request.method == "GET" or request.headers.get("Content-Type") != "application/json"):
+                return "body: it is JSON, and a GET has none"
+            return self._unsigned(request, body)
         if request.method != "POST" or request.path_qs != PATH:
             return f"{request.method} {request.path_qs}: only POST {PATH} is taken"
         if request.headers.get("Content-Type") != "application/json":
             return "content-type: application/json is expected"
+        wrong = self._unsigned(request, body)
+        if wrong is not None:
+            return wrong
+        said = json.loads(body)
+        if not isinstance(said, dict) or set(said) != {"type", "timestamp", "data"}:
+            return "body: type, timestamp and data are expected"
+        return None
+
+    def _unsigned(self, request: web.Request, body: bytes) -> str | None:
         name = request.headers.get("webhook-id", "")
         seconds = request.headers.get("webhook-timestamp", "")
         if not name or "." in name or not re.fullmatch(r"[0-9]+", seconds) or abs(int(seconds) - self.now) > 300:
@@ -84,7 +122,4 @@ class Receiver:
             return "webhook-signature: none of them is right"
         if request.headers.get("Idempotency-Key") != f'"{name}"':
             return "idempotency-key: the id as a quoted text is expected"
-        said = json.loads(body)
-        if not isinstance(said, dict) or set(said) != {"type", "timestamp", "data"}:
-            return "body: type, timestamp and data are expected"
         return None

@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bridge.lab.check import check
-from bridge.lab.examples import run_examples, try_event
+from bridge.lab.examples import run_examples
 from bridge.line.accounts import Accounts
 from bridge.line.render import Renderer
 from bridge.platforms.registry import ADAPTERS
 from bridge.templating import Templates
 from tests.platforms.omnidesk_calls import an_account
-from tests.rulebook.books import facts, rules_of
+from tests.rulebook.books import rules_of
 from tests.values import NOON
 
 ACCOUNTS = Accounts([an_account()], ADAPTERS)
@@ -68,8 +68,8 @@ SAID = "'The price is 9 € for you.'"
         ("price", {"reply": {"is": "9 €"}}, f"expected a reply that is '9 €'; the reply was {SAID}"),
         ("price", {"reply": {"matches": "^9"}}, f"expected a reply that matches '^9'; the reply was {SAID}"),
         ("price", {"reply": {"via": "shop"}}, f"expected a reply that goes via 'shop'; the reply was {SAID}"),
-        ("price", {"remember": {"asked": False}}, "expected to remember asked = False, but it is True"),
-        ("hello", {"remember": {"asked": True}}, "expected to remember asked = True, but it is None"),
+        ("price", {"remember": {"asked": False}}, "expected to remember asked = false, but it is true"),
+        ("hello", {"remember": {"asked": True}}, "expected to remember asked = true, but it is nothing"),
     ],
 )
 def test_what_comes_out_otherwise_is_said_in_words(message: str, expect: Any, said: str) -> None:
@@ -118,14 +118,30 @@ def test_other_rules_are_tried_too_because_they_are_live_too() -> None:
     assert said == ["example of \"price\": expected a reply that contains '9'; the reply was 'first!'"]
 
 
-def test_trying_an_event_keeps_nothing_and_tells_everything() -> None:
-    book = rules_of(PRICE, {"name": "also", "do": [{"reply": {"text": "asked: {{ memory.asked }}"}}]})
-    about = facts(text="price")
-    result = try_event(book, Renderer(Templates(), ACCOUNTS), about)
-    assert result.rules == ("price", "also")
-    assert [reply.reply.text for reply in result.replies] == ["The price is 9 € for you.", "asked: True"]
-    assert result.after.memory() == {"asked": True}
-    assert about.memory() == {}
+def test_a_burst_is_over_once_the_message_is_said_and_follow_ups_are_still_to_come() -> None:
+    later = {"after": "1m", "do": [{"reply": {"text": "later"}}]}
+    rule = {"burst": "9s", "do": [{"reply": {"text": "{{ messages | length }}"}}, later]}
+    assert tried({**rule, "examples": [{"message": "x", "expect": {"reply": {"is": "1"}}}]}) == []
+    said = tried({**rule, "examples": [{"message": "x", "expect": {"reply": {"is": "later"}}}]})
+    assert said == ["example of \"rule 0\": expected a reply that is 'later'; the reply was '1'"]
+
+
+def test_what_comes_after_an_operation_comes_in_an_example_too() -> None:
+    call = {"url": "https://crm.example/", "then": [{"reply": {"text": "done"}}]}
+    crm = ADAPTERS["webhook"].account.model_validate(
+        {"name": "crm", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], "call_hosts": ["crm.example"]}
+    )
+    accounts = Accounts([an_account(), crm], ADAPTERS)
+    for expect, wrong in (({"reply": {"is": "done"}}, 0), ("nothing", 1)):
+        book = rules_of({"do": [{"call": call}], "examples": [{"message": "x", "expect": expect}]})
+        assert len(list(run_examples(book, Renderer(Templates(), accounts), accounts, NOON))) == wrong
+
+
+def test_an_event_comes_from_the_first_account_that_sends_events() -> None:
+    duty = ADAPTERS["groupalarm"].account.model_validate({"name": "duty", "organization": 1, "api_token": "t"})
+    book = rules_of({"when": {"account": "site"}, "examples": [{"message": "x", "expect": {"reply": {"is": "Hello"}}}]})
+    accounts = Accounts([duty, an_account()], ADAPTERS)
+    assert list(run_examples(book, Renderer(Templates(), accounts), accounts, NOON)) == []
 
 
 def test_a_failing_example_is_an_error_at_its_own_place(tmp_path: Path) -> None:

@@ -50,7 +50,11 @@ def test_a_key_names_its_account_whichever_of_its_keys_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("headers", "said"),
-    [({}, "the key is missing"), ({"apikey": "wrong"}, "the key is wrong"), ({"apikey": "\udcff"}, "the key is wrong")],
+    [
+        ({}, "apiKey: missing"),
+        ({"apikey": "wrong"}, "apiKey: wrong; no account has it"),
+        ({"apikey": "\udcff"}, "apiKey: wrong; no account has it"),
+    ],
 )
 def test_without_a_right_key_there_is_no_account(headers: dict[str, str], said: str) -> None:
     assert refusal(Accounts([SITE], ADAPTERS), "omnidesk", headers=headers) == (401, said)

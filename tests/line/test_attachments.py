@@ -24,7 +24,10 @@ TELL = """
 rules:
   - name: tell
     on: attachment
-    do: [{reply: {text: "{{ attachment.name }} {{ attachment.type }} {{ attachment.size }} {{ attachment.url }}"}}]
+    do:
+      - reply:
+          text: "{{ attachment.name }} {{ attachment.type | default('') }}
+            {{ attachment.size | default(0) }} {{ attachment.url | default('') }}"
 """
 
 

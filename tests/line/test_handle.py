@@ -106,8 +106,16 @@ async def test_a_repeat_with_its_number_is_acknowledged_and_not_processed_again(
         assert [row.count for row in bridge.rows("SELECT count(*) AS count FROM events")] == [4]
 
 
+COUNTED = """
+rules:
+  - name: echo
+    on: message
+    do: [{reply: {text: "you said {{ text }} as no. {{ conversation.messages }}"}}]
+"""
+
+
 async def test_without_a_number_the_same_body_is_a_repeat_for_ten_seconds(tmp_path: Path) -> None:
-    async with a_site(tmp_path) as (bridge, fake):
+    async with a_site(tmp_path, COUNTED) as (bridge, fake):
         await bridge.say("yes")
         bridge.clock.advance(9.9)
         await bridge.say("yes")
@@ -121,7 +129,7 @@ async def test_without_a_number_the_same_body_is_a_repeat_for_ten_seconds(tmp_pa
 
 
 async def test_repeats_that_come_at_the_same_time_count_once(tmp_path: Path) -> None:
-    async with a_site(tmp_path) as (bridge, fake):
+    async with a_site(tmp_path, COUNTED) as (bridge, fake):
         await asyncio.gather(*(bridge.say("all at once", messageNumber=1 + n % 5) for n in range(60)))
         await bridge.settle()
         assert len(bridge.deliveries()) == 5
@@ -181,6 +189,7 @@ async def test_rules_fire_in_order_until_one_says_stop(tmp_path: Path) -> None:
     async with a_site(tmp_path, SEVERAL) as (bridge, fake):
         await bridge.say("go on")
         await bridge.settle()
+        bridge.clock.advance(60)
         await bridge.say("now stop")
         await bridge.settle()
         assert [one["message"] for one in fake.received] == [
@@ -281,7 +290,7 @@ async def test_a_sender_that_hangs_up_early_gets_its_reply_sent_all_the_same(tmp
 async def test_a_wrong_key_is_told_and_nothing_is_kept(tmp_path: Path) -> None:
     async with a_site(tmp_path) as (bridge, _):
         url = f"{bridge.running.url}/api/v2/chat/notifyUserNewChatMessage"
-        for headers, said in (({}, "the key is missing"), ({"apiKey": "no"}, "the key is wrong")):
+        for headers, said in (({}, "apiKey: missing"), ({"apiKey": "no"}, "apiKey: wrong; no account has it")):
             async with bridge.client.post(url, data=b"{}", headers=headers) as answer:
                 assert (answer.status, (await answer.json())["message"]) == (401, said)
         assert bridge.rows("SELECT id FROM events") == []

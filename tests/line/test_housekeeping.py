@@ -14,7 +14,7 @@ RULES = """
 rules:
   - name: both
     on: [message, attachment]
-    do: [{reply: {text: thanks}}, {remember: {seen: true}}, {remember: {known: true}, scope: contact}]
+    do: [{reply: {text: "thanks for no. {{ kind }}"}}, {remember: {seen: true}}, {remember: {known: true}, scope: contact}]
 """
 TABLES = ("events", "deliveries", "attempts", "conversations", "memories", "attachments")
 

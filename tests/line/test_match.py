@@ -107,8 +107,7 @@ def test_no_window_ever_holds_more_firings_than_the_limit(times: int, within: in
         now = clock.monotonic()
         assert bool(matched.matches) == (sum(now - within < before for before in at) < times)
         for one in matched.matches:
-            _, after = renderer.render(one, about)
-            memories = dict(after.memories)
+            memories = dict(renderer.render(one, about).facts.memories)
             at.append(now)
 
 
@@ -120,7 +119,7 @@ def test_a_rule_remembers_no_more_firings_than_its_limit_needs() -> None:
         now = NOON + timedelta(seconds=second)
         about = Facts(event=about.event, conversation=about.conversation, now=now, memories=about.memories)
         [one] = match(book, about).matches
-        _, about = renderer.render(one, about)
+        about = renderer.render(one, about).facts
     assert about.memories["conversation"].fired == {
         "r": (to_ms(NOON + timedelta(seconds=3)), to_ms(NOON + timedelta(seconds=4)))
     }

@@ -34,7 +34,7 @@ rules:
   - name: same event
     on: message
     when: {text: {contains: I am}}
-    do: [{reply: {text: "second rule: {{ memory.who }}"}}]
+    do: [{reply: {text: "second rule: {{ memory.who | default('nobody') }}"}}]
   - name: later
     on: message
     when: {memory.who: {exists: true}, text: {is: who am I?}}
@@ -170,24 +170,23 @@ rules:
 
 async def test_a_template_that_fails_costs_its_own_reply_only(tmp_path: Path) -> None:
     """The webhook is taken; what failed is kept as a dead delivery with file, line and reason."""
-    template = {"templates/price.md.j2": "Dear customer,\n\nit costs\n{{ contact.budget.amount }}\n"}
+    template = {"templates/price.md.j2": "Dear customer,\n\nit costs\n{{ 100 // (conversation.messages - 1) }}\n"}
     async with a_site(tmp_path, BROKEN, files=template) as (bridge, fake):
         await bridge.say("x")
         reply, remember, alive = await bridge.settle()
         assert [one["message"] for one in fake.received] == ["still alive: x"]
     assert (reply.state, reply.reason) == ("dead", "template")
-    assert str(reply.detail).startswith("templates/price.md.j2:4: ") or "templates/price.md.j2:4: " in str(reply.detail)
-    assert "budget" in str(reply.detail)
+    assert "templates/price.md.j2:4: it divides by zero" in str(reply.detail)
     assert (remember.state, remember.reason, remember.delivery.action) == ("dead", "template", "1")
     assert "rules/rules.yaml:7:" in str(remember.detail)
     assert alive.state == "sent"
 
 
 async def test_a_dead_reply_does_not_hold_up_its_conversation(tmp_path: Path) -> None:
-    rules = "rules:\n  - name: r\n    on: message\n    do: [{reply: {text: '{{ nothing }}'}}, {reply: {text: fine}}]\n"
+    rules = "rules:\n  - name: r\n    on: message\n    do: [{reply: {text: '{{ 1 // 0 }}'}}, {reply: {text: '{{ text }}'}}]\n"
     async with a_site(tmp_path, rules) as (bridge, _):
         for number in (1, 2):
-            await bridge.say("x", messageNumber=number)
+            await bridge.say(f"x{number}", messageNumber=number)
         assert [one.state for one in await bridge.settle()] == ["dead", "sent", "dead", "sent"]
 
 
@@ -196,11 +195,11 @@ rules:
   - name: to a chat
     on: message
     when: {text: {is: chat}}
-    do: [{reply: {text: "{{ contact.name }} wrote", via: shop, to: {chat: 17}}}]
+    do: [{reply: {text: "{{ contact.name | default('?') }} wrote", via: shop, to: {chat: 17}}}]
   - name: to a customer
     on: message
     when: {text: {is: customer}}
-    do: [{reply: {text: "again", via: shop, to: {email: "{{ contact.email }}"}}}]
+    do: [{reply: {text: "again", via: shop, to: {email: "{{ contact.email | default('') }}"}}}]
   - name: by identity
     on: message
     when: {text: {is: identity}}
@@ -227,11 +226,10 @@ async def test_a_reply_goes_by_another_account_to_whom_the_rule_or_the_identity_
             (17, "Bob wrote"), (18, "again"), (18, "known"),
         ]  # fmt: skip
         assert fake.received == []
-    assert [(one.state, one.delivery.account, one.delivery.lane) for one in sent] == [
-        ("sent", "shop", "shop:chat=17"),
-        ("sent", "shop", "shop:email=bob@shop.example"),
-        ("sent", "shop", "shop:email=bob@shop.example"),
-    ]
+    assert [(one.state, one.delivery.account) for one in sent] == [("sent", "shop")] * 3
+    lanes = [one.delivery.lane for one in sent]
+    assert lanes[0] != lanes[1] == lanes[2]
+    assert "bob" not in "".join(lanes)
     assert (dead.state, dead.reason) == ("dead", "invalid")
     assert dead.detail == "accounts.shop: the contact has no contact.email"
 
@@ -240,7 +238,7 @@ def test_a_via_that_names_no_account_is_a_dead_delivery_that_says_what_to_do() -
     """`check` refuses such a rule; here nobody has checked."""
     book = rules_of({"do": [{"reply": {"text": "hello", "via": "shop"}}]})
     renderer = Renderer(Templates(), Accounts([], {}))
-    [dead], _ = renderer.render(Match(rule=book.rules[0]), facts())
+    [dead] = renderer.render(Match(rule=book.rules[0]), facts()).rendered
     assert dead.fault == (
         "invalid",
         'rules/a.yaml:1:89: "via: shop" names no account; add [accounts.shop] to the settings',
@@ -250,7 +248,7 @@ def test_a_via_that_names_no_account_is_a_dead_delivery_that_says_what_to_do() -
 
 async def test_markdown_goes_out_as_each_platform_reads_it(tmp_path: Path) -> None:
     rules = "rules:\n  - name: r\n    on: message\n    do: [{reply: {template: hello.md.j2}}]\n"
-    template = {"templates/hello.md.j2": "**Dear {{ contact.name }}**, see [prices](https://shop.example/prices)"}
+    template = {"templates/hello.md.j2": "**Dear {{ contact.name | default('friend') }}**, see [prices](https://shop.example/prices)"}
     async with a_site(tmp_path, rules, files=template) as (bridge, fake):
         await bridge.say("x", customerName="Ann")
         await bridge.settle()
@@ -263,8 +261,8 @@ async def test_markdown_goes_out_as_each_platform_reads_it(tmp_path: Path) -> No
 def test_a_template_with_nothing_to_say_sends_nothing() -> None:
     book = rules_of({"do": [{"reply": {"text": "{% if text == 'secret' %}psst{% endif %}"}}]})
     renderer = Renderer(Templates(), Accounts([SITE], {"omnidesk": omnidesk}))
-    assert renderer.render(Match(rule=book.rules[0]), facts(text="open"))[0] == []
-    assert len(renderer.render(Match(rule=book.rules[0]), facts(text="secret"))[0]) == 1
+    assert renderer.render(Match(rule=book.rules[0]), facts(text="open")).rendered == ()
+    assert len(renderer.render(Match(rule=book.rules[0]), facts(text="secret")).rendered) == 1
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -273,10 +271,10 @@ def test_what_a_customer_writes_is_never_rendered(text: str, name: str) -> None:
     renderer = Renderer(Templates(), Accounts([SITE], {"omnidesk": omnidesk}))
     book = rules_of({"do": [{"remember": {"said": "{{ text }}"}}, {"reply": {"text": "<{{ memory.said }}>"}}]})
     about = facts(text=f"{{{{ 7 * 7 }}}}{text}{{% for %}}{name}")
-    replies, after = renderer.render(Match(rule=book.rules[0]), about)
+    done = renderer.render(Match(rule=book.rules[0]), about)
     stripped = about.event.text.strip() if about.event.text else ""
-    assert after.memory()["said"] == stripped
-    assert [one.reply.text for one in replies] == [f"<{stripped}>"]
+    assert done.facts.memory()["said"] == stripped
+    assert [one.reply.text for one in done.rendered] == [f"<{stripped}>"]
 
 
 @pytest.mark.parametrize("source", ["{{ 1 / 0 }}", "{{ nothing }}", "{{ text.nothing.at_all }}", "{{ 'a' * 10**9 }}"])
@@ -284,9 +282,10 @@ def test_no_failure_of_a_template_leaves_the_renderer(source: str) -> None:
     renderer = Renderer(Templates(), Accounts([SITE], {"omnidesk": omnidesk}))
     book = rules_of({"do": [{"reply": {"text": source}}]})
     about: Facts = facts()
-    [dead], after = renderer.render(Match(rule=book.rules[0]), about)
+    done = renderer.render(Match(rule=book.rules[0]), about)
+    [dead] = done.rendered
     assert dead.fault is not None
     assert dead.fault[0] == "template"
     assert dead.fault[1].startswith("rules/a.yaml:1:")
-    assert after == about
+    assert done.facts == about
     assert SESSION not in dead.fault[1]

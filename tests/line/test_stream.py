@@ -85,7 +85,7 @@ async def test_who_comes_back_gets_what_came_after_the_last_seen(tmp_path: Path)
 
 
 async def test_more_mail_than_is_read_at_once_comes_whole_and_in_order(tmp_path: Path) -> None:
-    async with a_bridge(tmp_path, WEBCHAT) as bridge:
+    async with a_bridge(tmp_path, f"[rulebook]\nreplies_per_hour = 1000\n{WEBCHAT}") as bridge:
         for begin in range(0, 450, 50):
             await asyncio.gather(*(write(bridge, f"no. {begin + n}", number=begin + n) for n in range(50)))
         await bridge.settle()

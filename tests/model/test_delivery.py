@@ -1,6 +1,7 @@
 """What follows from an outcome: the state machine, every way."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from bridge.model.delivery import (
     Unknown,
     backoff,
     settle,
+    told,
 )
 from tests.values import NOON, a_delivery
 
@@ -61,6 +63,47 @@ def test_what_cannot_be_sent_in_time_is_given_up_and_says_why() -> None:
     assert settle(delivery, BUSY, NOON, "resend", 1) == Settled(
         state="dead", reason="expired", detail="gave up: unavailable: 503"
     )
+
+
+NOT_THERE = Failed(reason="network", detail="it is not in the chat")
+CANNOT_TELL = Unknown(reason="unknown", detail="too many messages")
+LATE = {"expires_at": NOON}
+
+
+def test_of_what_can_be_asked_about_the_doubt_is_kept() -> None:
+    """Whatever `on_unknown` says, and however late: the question may still be answered."""
+    began = NOON - timedelta(seconds=15)
+    for policy in ("resend", "hold"):
+        settled = settle(a_delivery(**LATE), LOST, NOON, policy, 1, ask_about=began)  # type: ignore[arg-type]
+        assert (settled.state, settled.unsure_since) == ("queued", began)
+    earlier = a_delivery(unsure_since=NOON - timedelta(hours=1))
+    assert settle(earlier, LOST, NOON, "hold", 1, ask_about=began).unsure_since == earlier.unsure_since
+    assert settle(earlier, BUSY, NOON, "hold", 1).unsure_since == earlier.unsure_since
+
+
+@pytest.mark.parametrize(
+    ("found", "lives", "on_unknown", "state"),
+    [
+        (Sent(reference="17"), {}, "resend", "sent"),
+        (Sent(), LATE, "hold", "sent"),
+        (NOT_THERE, {}, "hold", None),
+        (NOT_THERE, LATE, "hold", "dead"),
+        (CANNOT_TELL, {}, "resend", None),
+        (CANNOT_TELL, {}, "hold", "unknown"),
+        (CANNOT_TELL, LATE, "resend", "unknown"),
+        (LOST, {}, "resend", "queued"),
+        (LOST, {}, "hold", "queued"),
+        (LOST, LATE, "resend", "unknown"),
+    ],
+)
+def test_what_the_platform_tells_decides(
+    found: Outcome, lives: dict[str, Any], on_unknown: OnUnknown, state: str | None
+) -> None:
+    since = NOON - timedelta(minutes=1)
+    settled = told(a_delivery(unsure_since=since, **lives), found, NOON, on_unknown, 1)
+    assert (None if settled is None else settled.state) == state
+    if settled is not None and settled.state == "queued":
+        assert (settled.unsure_since, settled.due_at) == (since, NOON + timedelta(seconds=1))
 
 
 @given(

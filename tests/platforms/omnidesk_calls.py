@@ -8,12 +8,13 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.adapter.protocol import Answer, Notice, Standing, Webhook
+from bridge.adapter.protocol import Answer, Awaited, Carried, Notice, Standing, Webhook
 from bridge.errors import Refused
 from bridge.platforms.omnidesk import adapter
 from bridge.platforms.omnidesk.account import OmnideskAccount
 
 KEY = "one-of-our-api-keys"
+OMNIDESK_KEY = "key-made-in-omnidesk"
 TOKEN = "tok1234567890"
 SERVER = "https://chat.example.com"
 SESSION = "abcdef-0123456789"
@@ -52,6 +53,12 @@ def an_account(**options: Any) -> OmnideskAccount:
     return OmnideskAccount.model_validate({**given, **options})
 
 
+def a_client(url: str = "https://company.omnidesk.com", **options: Any) -> OmnideskAccount:
+    """An account that calls a real Omnidesk, and nothing else."""
+    given: dict[str, Any] = {"name": "desk", "base_url": url, "api_key": OMNIDESK_KEY, "chat_account_tokens": [TOKEN]}
+    return OmnideskAccount.model_validate({**given, **options})
+
+
 def a_webhook(operation: str, body: bytes = b"", content_type: str = JSON, **changes: Any) -> Webhook:
     given: dict[str, Any] = {
         "method": "GET" if operation == "whitelistedDomainsAndBlacklistedIPs" else "POST",
@@ -86,7 +93,10 @@ def refusal(webhook: Webhook, **options: Any) -> tuple[int, str]:
 
 def answered(notice: Notice, standing: Standing = STANDING) -> Any:
     """The JSON that the caller reads."""
-    answer = notice.answer if isinstance(notice.answer, Answer) else notice.answer(standing)
+    answer = notice.answer.otherwise if isinstance(notice.answer, Awaited) else notice.answer
+    if not isinstance(answer, Answer):
+        assert not isinstance(answer, Carried)
+        answer = answer(standing)
     assert (answer.status, answer.content_type) == (200, JSON)
     return orjson.loads(answer.body)
 

@@ -1,7 +1,8 @@
 """The recordings in the platforms' folders, read and played.
 
-A recording of a request may name its account's options (`account`), and one of a delivery the moment of its calls
-(`at`, for calls that are signed) or the token of an earlier log-in (`token`).
+A recording of a request may name its account's options (`account`). One of what goes out is a `delivery`, an
+`operation` or a `probe`; it may name the moment of its calls (`at`, for calls that are signed) or the token of an
+earlier log-in (`token`).
 """
 
 import base64
@@ -13,13 +14,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct, convert, structs
 
 from bridge import platforms
 from bridge.adapter.account import Account
-from bridge.adapter.protocol import Adapter, HttpAnswer, Post, SignedCall, Step, Steps, Webhook
+from bridge.adapter.protocol import Adapter, HttpAnswer, Post, ReadFile, SignedCall, Step, Steps, Webhook
 from bridge.adapter.secret import Secret
 from bridge.model.delivery import Delivery, Outcome, Reply
+from bridge.model.event import Event
+from tests.values import a_delivery
 
 FOLDERS = sorted(path.parent for path in Path(platforms.__file__).parent.glob("*/__init__.py"))
 MOST_CALLS = 10_000
@@ -68,6 +71,10 @@ def plain(value: object) -> Any:
     def simple(item: object) -> object:
         if isinstance(item, datetime):
             return item.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        if isinstance(item, Event):
+            told = structs.asdict(item)
+            # Most events have neither, and a recording says only what there is.
+            return {name: told[name] for name in told if name not in ("reference", "messages") or told[name]}
         if isinstance(item, Struct):
             return structs.asdict(item)
         assert isinstance(item, timedelta)
@@ -87,17 +94,23 @@ def request_of(recorded: dict[str, Any], body: bytes | None = None) -> Webhook:
     return Webhook(**given, body=as_bytes(recorded) if body is None else body, received_at=received_at)
 
 
-def steps_of(recorded: dict[str, Any], adapter: Adapter[Any], account: Any, text: str | None = None) -> Steps:
-    """The steps of a recorded delivery (with another text, if one is given), or of a recorded operation."""
+def steps_of(recorded: dict[str, Any], adapter: Adapter[Any], account: Any, **reply: Any) -> Steps:
+    """The steps of what is recorded; a delivery's reply may be given other values."""
     if "token" in recorded:
         account.session.token = Secret(recorded["token"])
+    if "probe" in recorded:
+        assert adapter.probe is not None
+        return adapter.probe(account)
     if "operation" in recorded:
         operation = adapter.operations[recorded["operation"]]
-        return operation.steps(operation.arguments.model_validate(recorded["arguments"]), recorded["to"], account)
-    given = recorded["delivery"]
-    reply = Reply(**{**given["reply"], "text": given["reply"]["text"] if text is None else text})
-    created_at = datetime.fromisoformat(given["created_at"])
-    return adapter.send(Delivery(**{**given, "reply": reply, "created_at": created_at}), account)
+        arguments = operation.arguments.model_validate(recorded["arguments"])
+        return operation.begin(arguments, a_delivery(to=recorded["to"], reply=Reply(text="")), account)
+    delivery = delivery_of(recorded)
+    return adapter.send(structs.replace(delivery, reply=structs.replace(delivery.reply, **reply)), account)
+
+
+def delivery_of(recorded: dict[str, Any]) -> Delivery:
+    return convert(recorded["delivery"], Delivery)
 
 
 def answers_of(recorded: dict[str, Any]) -> list[HttpAnswer]:
@@ -125,11 +138,13 @@ def as_recorded(call: Step, recorded: Mapping[str, Any], at: str | None) -> dict
     """What the recording says of the call, no more: a call without a body is recorded without, or as null."""
     if isinstance(call, Post):
         return {"mailbox": call.mailbox, "body": call.body}
+    if isinstance(call, ReadFile):
+        return {"file": call.url}
     headers = dict(call.headers)
     if isinstance(call, SignedCall):
         assert at is not None, "a recording of a signed call says at which moment it is made"
         headers |= call.sign(datetime.fromisoformat(at))
-    made = {"method": call.method, "url": call.url, "headers": headers, "safe": call.safe}
+    made = {"method": call.method, "url": call.url, "headers": headers, "safe": call.safe, "guarded": call.guarded}
     if "body_base64" in recorded:
         made["body_base64"] = base64.b64encode(call.body or b"").decode()
     else:

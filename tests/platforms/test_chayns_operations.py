@@ -24,7 +24,7 @@ from bridge.model.event import Address
 from bridge.platforms import chayns
 from bridge.platforms.chayns import adapter
 from bridge.platforms.chayns.account import ChaynsAccount
-from bridge.platforms.chayns.operations import Found
+from bridge.platforms.chayns.operations import MOST_MEMBERS
 from bridge.rulebook.schema import ActionForm
 from tests.fakes.chayns import LOCATION, SECRET, TAPP, Chayns
 from tests.values import NOON
@@ -77,8 +77,10 @@ async def test_an_email_goes_to_all(fake: Chayns) -> None:
 
 
 async def test_the_members_of_groups(fake: Chayns) -> None:
-    assert await perform(fake, "members", {"uac_groups": [5, 3, 7]}) == Found(users=(1002, 1003, 1001))
-    assert await perform(fake, "members", {"uac_groups": 7}) == Found(users=())
+    assert await perform(fake, "members", {"uac_groups": [5, 3, 7]}) == Sent(
+        found={"users": [1002, 1003, 1001], "count": 3}
+    )
+    assert await perform(fake, "members", {"uac_groups": 7}) == Sent(found={"users": [], "count": 0})
     missing = await perform(fake, "members", {"uac_groups": [3, 4]})
     assert isinstance(missing, Failed)
     assert (missing.reason, missing.permanent) == ("not_found", True)
@@ -97,6 +99,19 @@ async def test_a_group_that_is_longer_than_answers_are_read_is_not_cut(fake: Cha
     assert isinstance(outcome, Failed)
     assert "longer than answers are read" in outcome.detail
     assert outcome.permanent
+
+
+async def test_more_members_than_can_be_found_are_not_cut(fake: Chayns) -> None:
+    each = 500
+    for group in range(100, 100 + MOST_MEMBERS // each + 1):
+        fake.groups[group] = list(range(group * each, (group + 1) * each))
+    most = await perform(fake, "members", {"uac_groups": list(range(100, 100 + MOST_MEMBERS // each))})
+    assert isinstance(most, Sent)
+    assert isinstance(most.found, dict)
+    assert most.found["count"] == MOST_MEMBERS
+    outcome = await perform(fake, "members", {"uac_groups": list(fake.groups)})
+    assert isinstance(outcome, Failed)
+    assert outcome.detail == f"to.uac_groups: more than {MOST_MEMBERS} users; ask for fewer groups at once"
 
 
 @pytest.mark.parametrize("name", ["push", "email"])
@@ -162,7 +177,7 @@ def test_any_answer_about_members_comes_to_an_outcome(status: int, body: bytes) 
     assert isinstance(next(steps), HttpCall)
     with pytest.raises(StopIteration) as end:
         steps.send(HttpAnswer(status=status, body=body))
-    assert isinstance(end.value.value, Found | Failed)
+    assert isinstance(end.value.value, Sent | Failed)
 
 
 # The document.
@@ -199,7 +214,8 @@ def test_every_key_and_operation_is_described() -> None:
     for name, operation in adapter.operations.items():
         fields = operation.arguments.model_fields.items()
         words = ", ".join(f"`{field}`" + ("" if info.is_required() else " (optional)") for field, info in fields)
-        assert described.pop(name) == (words.strip("`") or "none", operation.about)
+        assert described[name][0] == (words.strip("`") or "none")
+        assert described.pop(name)[1].startswith(operation.about)
     assert described == {}
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from bridge.adapter.ability import asked_of, cannot_send
 from bridge.adapter.account import Account
 from bridge.adapter.answers import retry_after
-from bridge.adapter.protocol import Answer, HttpAnswer, HttpCall, Standing
+from bridge.adapter.protocol import Ability, Answer, Awaited, Carried, HttpAnswer, HttpCall, Standing
 from bridge.errors import Refused
 from bridge.model.delivery import REASONS, Failed, Outcome, Sent, Unknown
+from bridge.model.event import Attachment
 from bridge.platforms.registry import ADAPTERS
 from tests.platforms.recordings import (
     FOLDERS,
@@ -25,6 +27,7 @@ from tests.platforms.recordings import (
     answers_of,
     as_bytes,
     as_recorded,
+    delivery_of,
     plain,
     recordings,
     request_of,
@@ -42,13 +45,23 @@ def is_sent_at_once(recording: Recording) -> bool:
     recorded = recording.read()
     calls = recorded["calls"]
     is_by_http = bool(calls) and "mailbox" not in calls[-1]
-    return "sent" in recorded["outcome"] and is_by_http and all(call["safe"] for call in calls[:-1])
+    return "sent" in recorded["outcome"] and is_by_http and all("file" in call or call["safe"] for call in calls[:-1])
 
 
 INBOUND, OUTBOUND = recordings("inbound"), recordings("outbound")
 SIGNED = [one for one in INBOUND if any("signature" in name for name in one.read()["headers"])]
 SENT = [one for one in OUTBOUND if is_sent_at_once(one)]
 DELIVERED = [one for one in OUTBOUND if "delivery" in (said := one.read()) and "sent" in said["outcome"]]
+WITH_TEXT = [one for one in DELIVERED if one.read()["delivery"]["reply"]["text"]]
+PROBED = [one for one in OUTBOUND if "probe" in one.read()]
+BESIDE: Mapping[Ability, object] = {
+    "private": True,
+    "attachments": (Attachment(name="a.png", type="image/png", url="https://files.example/a.png"),),
+    "quick_replies": ("yes", "no"),
+}
+"""What a reply may have beside its text."""
+RESERVED = {"via", "to", "remember", "then"}
+"""Words of the rule language that stand beside the arguments of an operation."""
 
 
 # Webhooks.
@@ -65,7 +78,8 @@ def test_a_recorded_request_is_taken_and_becomes_its_events(recording: Recording
     uploads = [{"name": u.name, "content_base64": base64.b64encode(u.content).decode()} for u in notice.uploads]
     assert uploads == expected.get("uploads", [])
     standing = Standing(**expected.get("standing", {"online": None, "open": 0, "waiting": 0}))
-    answer = notice.answer if isinstance(notice.answer, Answer) else notice.answer(standing)
+    answer = notice.answer.otherwise if isinstance(notice.answer, Awaited | Carried) else notice.answer
+    answer = answer if isinstance(answer, Answer) else answer(standing)
     body = answer.body.decode()
     assert {**asdict(answer), "body": body} == expected["answer"] or (
         {**asdict(answer), "body": json.loads(body)} == expected["answer"]
@@ -187,17 +201,88 @@ def test_a_success_that_cannot_be_read_comes_to_an_outcome(recording: Recording,
     assert isinstance(outcome, Sent) or outcome.reason in REASONS
 
 
-@pytest.mark.parametrize("recording", DELIVERED, ids=str)
+@pytest.mark.parametrize("recording", WITH_TEXT, ids=str)
 def test_a_long_text_is_sent_whole_or_refused(recording: Recording) -> None:
     words = [f"w{number}x" for number in range(1000)]
     recorded, answers = recording.read(), answers_of(recording.read())
-    steps = steps_of(recorded, recording.adapter, recording.account(), " ".join(words))
+    steps = steps_of(recorded, recording.adapter, recording.account(), text=" ".join(words))
     calls, outcome = walk(steps, lambda number: answers[min(number, len(answers) - 1)])
     if isinstance(outcome, Failed):
         assert (outcome.reason, outcome.permanent) == ("invalid", True)
         return
     said = "".join(repr(call.body) for call in calls)
     assert [word for word in words if word not in said] == []
+
+
+# What a reply may have beside its text.
+
+
+@pytest.mark.parametrize("recording", DELIVERED, ids=str)
+@pytest.mark.parametrize("ability", BESIDE)
+def test_what_cannot_be_sent_is_refused_by_name(recording: Recording, ability: Ability) -> None:
+    if ability in recording.adapter.can:
+        return
+    given = {ability: BESIDE[ability]}
+    calls, outcome = walk(steps_of(recording.read(), recording.adapter, recording.account(), **given), no_answer)
+    said = cannot_send(recording.folder, ability)
+    assert (calls, outcome) == ([], Failed(reason="invalid", detail=said, permanent=True))
+
+
+def no_answer(number: int) -> HttpAnswer:
+    raise AssertionError("nothing should be called")
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_what_can_be_sent_is_recorded(folder: Path) -> None:
+    mine = [recording for recording in DELIVERED if recording.folder == folder.name]
+    shown = {ability for recording in mine for ability in asked_of(delivery_of(recording.read()).reply)}
+    assert shown == adapter_of(folder.name).can
+
+
+# Probes.
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_a_probe_is_recorded_with_right_and_wrong_credentials(folder: Path) -> None:
+    outcomes = [one.read()["outcome"] for one in PROBED if one.folder == folder.name]
+    if adapter_of(folder.name).probe is None:
+        assert outcomes == []
+        return
+    assert any("sent" in outcome for outcome in outcomes)
+    assert any(outcome.get("failed", {}).get("reason") == "auth" for outcome in outcomes)
+
+
+@pytest.mark.parametrize("recording", PROBED, ids=str)
+def test_a_probe_changes_nothing(recording: Recording) -> None:
+    assert [call["safe"] for call in recording.read()["calls"]] in ([], [True])
+
+
+# Operations.
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_every_operation_is_recorded(folder: Path) -> None:
+    recorded = {one.read().get("operation") for one in OUTBOUND if one.folder == folder.name}
+    assert recorded - {None} == set(adapter_of(folder.name).operations)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_the_arguments_of_operations_leave_the_words_of_rules_alone(folder: Path) -> None:
+    operations = adapter_of(folder.name).operations
+    assert [name for name, one in operations.items() if RESERVED & set(one.arguments.model_fields)] == []
+
+
+@pytest.mark.parametrize("recording", [one for one in OUTBOUND if "operation" in one.read()], ids=str)
+def test_what_an_operation_finds_is_as_it_says(recording: Recording) -> None:
+    """Plain JSON, of no other facts than those which rules may remember."""
+    recorded, answers = recording.read(), answers_of(recording.read())
+    operation = recording.adapter.operations[recorded["operation"]]
+    _, outcome = walk(steps_of(recorded, recording.adapter, recording.account()), lambda number: answers[number])
+    if isinstance(outcome, Sent) and outcome.found is not None:
+        assert json.loads(json.dumps(outcome.found)) == outcome.found == recorded["outcome"]["sent"]["found"]
+        assert isinstance(outcome.found, dict)
+        assert set(outcome.found) <= set(operation.finds)
+        assert all(outcome.found[name] is not None for name in operation.always)
 
 
 # Secrets.
@@ -236,6 +321,8 @@ def test_the_document(folder: Path) -> None:
     own = [name for name in adapter.account.model_fields if name not in Account.model_fields]
     assert [name for name in [*own, *adapter.operations] if f"`{name}`" not in text] == []
     assert [key for key in adapter.to_keys if not re.search(rf"\b{key}\b", text)] == []
+    facts = {fact for operation in adapter.operations.values() for fact in operation.finds}
+    assert [fact for fact in facts if f"`{fact}`" not in text] == []
 
 
 def test_every_registered_platform_has_its_folder() -> None:

@@ -37,7 +37,7 @@ def test_an_account_by_its_defaults() -> None:
         ({"login": None, "password": None, "send_by": "agent"}, 'send_by: "agent" needs login and password'),
         ({"login": None, "password": None, "send_by": "device"}, 'send_by: "device" needs login and password'),
         ({"agent_login": None, "send_by": "agent"}, 'send_by: "agent" needs agent_login'),
-        ({"answer": "sync"}, 'answer: "sync" is not available in this version'),
+        ({"answer": "sync", "send_by": "agent"}, 'answer: "sync" is the bot\'s own answer, and send_by is "agent"'),
         ({"max_text": 2001}, "less than or equal to 2000"),
         ({"max_text": 0}, "greater than or equal to 1"),
         ({"channel_type": "mobile"}, "should match pattern"),

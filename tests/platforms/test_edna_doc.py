@@ -4,12 +4,14 @@ import json
 import re
 import shlex
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bridge.adapter.account import Account
 from bridge.adapter.secret import Surroundings
+from bridge.model.quantity import parse_duration
 from bridge.platforms import edna
 from bridge.platforms.edna import adapter
 from bridge.platforms.edna.account import EdnaAccount, Training
@@ -56,7 +58,8 @@ def test_every_setting_is_described_with_its_default() -> None:
     for name, field in own.items():
         text = described[name].strip("`")
         default = field.get_default(call_default_factory=True)
-        assert (None if text == "none" else tomllib.loads(f"x = {text}")["x"]) == default
+        written = None if text == "none" else tomllib.loads(f"x = {text}")["x"]
+        assert (parse_duration(written) if isinstance(default, timedelta) else written) == default
 
 
 def test_the_documented_account_and_training() -> None:
@@ -101,10 +104,14 @@ def test_the_keys_of_to_and_the_ways() -> None:
 
 
 def test_the_operations() -> None:
-    (rows,) = tables("Operations")
+    rows, found = tables("Operations")
     assert [(row[0].strip("`"), row[3]) for row in rows] == [(n, o.about) for n, o in adapter.operations.items()]
     for row, operation in zip(rows, adapter.operations.values(), strict=True):
         assert set(re.findall(r"`(\w+)`", row[1])) == set(operation.arguments.model_fields)
+    look_ups = {name: operation.finds for name, operation in adapter.operations.items() if operation.finds}
+    assert {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in found} == {
+        name: set(finds) for name, finds in look_ups.items()
+    }
 
 
 def test_the_webhook_of_the_tests_is_guarded() -> None:

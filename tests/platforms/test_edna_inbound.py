@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.adapter.protocol import Answer
+from bridge.adapter.protocol import Answer, Carried
 from bridge.errors import Refused
+from bridge.model.delivery import Reply
 from bridge.model.event import Attachment, Event
 from bridge.platforms.edna import adapter
 from tests.platforms.edna_calls import MESSAGE, SECRET, a_webhook, an_account, parse
-from tests.values import NOON
+from tests.values import NOON, a_delivery
 
 TEN_SECONDS = timedelta(seconds=10)
 ACTIONS = ("MESSAGE", "INIT_CHAT", "TRAINING", "WEBVIEW_CLOSED", "SOMETHING_NEW")
@@ -68,6 +69,52 @@ def test_a_message_is_acknowledged_at_once() -> None:
     notice = parse(MESSAGE)
     assert notice.answer == Answer(status=202)
     assert [(event.kind, event.text, event.conversation) for event in notice.events] == [("message", "hi", "17")]
+
+
+SYNC = {"answer": "sync"}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_what_edna_waits_for_may_be_answered_in_the_answer(action: str) -> None:
+    answer = parse({**MESSAGE, "action": action}, **SYNC, answer_within=timedelta(seconds=2)).answer
+    if action not in ("MESSAGE", "INIT_CHAT"):
+        assert answer == Answer(status=202)
+        return
+    assert isinstance(answer, Carried)
+    assert (answer.within, answer.otherwise) == (2, Answer(status=202))
+
+
+def carried(**changes: Any) -> Answer | None:
+    """What a reply to MESSAGE is worded as."""
+    notice = parse(MESSAGE, **SYNC, **changes.pop("options", {}))
+    assert isinstance(notice.answer, Carried)
+    return notice.answer.answer(a_delivery(**{"to": notice.events[0].address, "account": "support", **changes}))
+
+
+def test_the_answer_has_the_form_of_the_bots_own() -> None:
+    answer = carried(reply=Reply(text="*9 €*", format="markdown"))
+    assert answer is not None
+    assert (answer.status, answer.content_type) == (200, "application/json")
+    assert json.loads(answer.body) == {
+        "text": "9 €",
+        "formattedText": "*9 €*",
+        "answerId": "support-1-1774612800000-1",
+        "threadsClientId": 17,
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reply": Reply(text="x" * 2001)},
+        {"reply": Reply(text=" ")},
+        {"reply": Reply(text="for agents only", private=True)},
+        {"to": {"threads_client_id": 17}},
+        {"to": {"threads_client_id": "?", "bot": True}},
+    ],
+)
+def test_what_is_no_single_answer_of_the_bots_is_not_carried(changes: dict[str, Any]) -> None:
+    assert carried(**changes) is None
 
 
 def test_numbers_may_be_texts_and_texts_numbers() -> None:

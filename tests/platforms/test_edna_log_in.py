@@ -1,19 +1,23 @@
 """The log-in: one token for all calls of an account, renewed when edna refuses it; also over real HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from bridge.adapter.protocol import ConfidentialCall, HttpAnswer
+from bridge.adapter.http import Door
+from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, Post
+from bridge.clock import SetClock
 from bridge.model.delivery import Failed, Outcome, Sent
 from bridge.platforms.edna import adapter
 from bridge.platforms.edna.account import EdnaAccount
 from bridge.platforms.edna.integrator import issued_token
 from tests.fakes.edna import PASSWORD, Edna
 from tests.platforms.edna_calls import an_account, drive, issued, taken, token_of, walk
-from tests.values import a_delivery
+from tests.running import until
+from tests.values import NOON, a_delivery
 
 CLIENT = {"threads_client_id": 17}
 REFUSED = HttpAnswer(status=401)
@@ -130,18 +134,34 @@ async def test_a_token_that_is_over_is_renewed(fake: Edna) -> None:
     assert (fake.log_ins, fake.refused) == (2, [(401, "Unauthorized")])
 
 
-async def test_many_at_once_share_a_log_in(fake: Edna) -> None:
+async def together(fake: Edna, account: EdnaAccount, door: Door, meanwhile: Callable[[], None] | None = None) -> None:
+    """Twenty deliveries at once, as the workers of one process make them; once the first is there, `meanwhile`."""
+
+    async def post(mail: Post) -> HttpAnswer:
+        raise AssertionError("edna has no mailboxes")
+
+    before = len(fake.sent)
+    steps = [adapter.send(a_delivery(id=number, to=CLIENT), account) for number in range(20)]
+    driven = [asyncio.create_task(door.drive(one, post, timedelta(seconds=20))) for one in steps]
+    if meanwhile is not None:
+        await until(lambda: len(fake.sent) > before)
+        meanwhile()
+    assert [type(outcome) for outcome, _ in await asyncio.gather(*driven)] == [Sent] * 20
+    assert len(fake.sent) == before + 20
+
+
+async def test_many_at_once_log_in_once(fake: Edna) -> None:
     account = at(fake)
-    for expected in (8, 16):
-        outcomes = await asyncio.gather(*(deliver(account, CLIENT, id=number) for number in range(8)))
-        assert all(isinstance(outcome, Sent) for outcome in outcomes)
-        assert len(fake.sent) == expected
-        log_ins = fake.log_ins
-    fake.expire()
-    assert log_ins <= 8
-    outcomes = await asyncio.gather(*(deliver(account, CLIENT, id=number) for number in range(8)))
-    assert all(isinstance(outcome, Sent) for outcome in outcomes)
-    assert log_ins < fake.log_ins <= log_ins + 8
+    async with Door(SetClock(NOON)) as door:
+        await together(fake, account, door)
+        await together(fake, account, door)
+        assert fake.log_ins == 1
+        fake.expire()
+        await together(fake, account, door)
+        assert fake.log_ins == 2
+        # Some have been taken, some are on their way, some are still to come.
+        await together(fake, account, door, fake.expire)
+        assert fake.log_ins <= 3
 
 
 async def test_a_user_without_rights_and_a_wrong_password(fake: Edna) -> None:

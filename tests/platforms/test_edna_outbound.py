@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.adapter.protocol import HttpAnswer, HttpCall, Steps
 from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
+from bridge.model.event import Attachment
 from bridge.platforms.edna import adapter
 from bridge.platforms.edna.account import EdnaAccount
 from bridge.platforms.edna.recipient import read_recipient, way_to
@@ -245,9 +246,58 @@ async def test_every_way_is_taken_by_a_strict_edna(fake: Edna) -> None:
     assert (fake.refused, fake.log_ins) == ([], 1)
     assert fake.sent[0][1]["formattedText"] == "**9** €"
     assert fake.sent[3][1] == {
-        "text": "9 €", "clientId": "c-17", "login": "bot", "status": "READY", "channelType": "MOBILE",
-        "appMarker": "shop-app",
+        "text": "9 €", "attachments": [], "clientId": "c-17", "login": "bot", "status": "READY",
+        "channelType": "MOBILE", "appMarker": "shop-app",
     }  # fmt: skip
+
+
+FILE = Attachment(name="test.jpg", type="image/jpeg", size=256, url="https://files.example/test.jpg")
+
+
+async def test_files_and_quick_replies_go_with_the_last_part(fake: Edna) -> None:
+    reply = Reply(text="Which? " * 400, attachments=(FILE,), quick_replies=("Red", "Blue"))
+    assert await deliver(at(fake), ASKED, reply=reply) == Sent(reference="1, 2")
+    said = [body for _, body in fake.sent]
+    assert [len(body.get("quickReplies", [])) for body in said] == [0, 2]
+    assert said[1]["quickReplies"][0] == {"type": "TEXT", "text": "Red"}
+    assert [len(body.get("attachments", [])) for body in said] == [0, 1]
+    assert len({body["answerId"] for body in said}) == 2
+    for to in (CLIENT, {"thread": "902"}, {"device": "device-1"}):
+        file_only = Reply(text="", attachments=(FILE,))
+        assert isinstance(await deliver(at(fake), to, reply=file_only), Sent)
+    assert fake.sent[-1][1]["attachments"] == [
+        {"url": FILE.url, "name": FILE.name, "type": FILE.type, "size": FILE.size}
+    ]
+    assert fake.refused == []
+
+
+@pytest.mark.parametrize(
+    ("to", "reply", "words"),
+    [
+        (CLIENT, Reply(text="a", quick_replies=("b",)), "quick_replies: only the bot's answers have them"),
+        (ASKED, Reply(text="", attachments=(FILE,)), "text: missing; the bot's answers need one"),
+        (ASKED, Reply(text="a", quick_replies=("",)), "quick_replies.0.text: "),
+        (ASKED, Reply(text="a", quick_replies=("b",) * 21), "quick_replies: 21, at most 20 are sent"),
+        (ASKED, Reply(text="a", attachments=(FILE,) * 21), "attachments: 21, at most 20 are sent"),
+        (CLIENT, Reply(text="a", attachments=(Attachment(name="a.jpg"),)), "attachments.0.url: Field required"),
+        (
+            CLIENT,
+            Reply(text="a", attachments=(FILE, Attachment(name="a.jpg", url="file:///etc/passwd"))),
+            "attachments.1.url: String should match pattern",
+        ),
+        (
+            CLIENT,
+            Reply(text="a", attachments=(Attachment(name="offer", url="https://files.example/1"),)),
+            'attachments.0: name: without an ending (".jpg")',
+        ),
+    ],
+)
+def test_what_edna_does_not_take_is_refused_by_name(to: dict[str, object], reply: Reply, words: str) -> None:
+    calls, outcome = walk(adapter.send(a_delivery(to=to, reply=reply), an_account()), [])
+    assert calls == []
+    assert isinstance(outcome, Failed)
+    assert outcome.permanent
+    assert outcome.detail.startswith(words)
 
 
 async def test_a_long_text_is_sent_in_parts_and_never_over_the_limit(fake: Edna) -> None:

@@ -3,8 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Steps, Webhook
+from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Webhook
 from bridge.clock import SetClock
 from bridge.errors import Refused
-from bridge.model.delivery import Delivery, Failed, Outcome, Reply, Sent, Unknown
+from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
 from bridge.model.event import Address
 from bridge.platforms import groupalarm
 from bridge.platforms.groupalarm import adapter
@@ -33,55 +32,6 @@ OUTBOUND = sorted((Path(groupalarm.__file__).parent / "fixtures/outbound").glob(
 def an_account(**options: Any) -> GroupAlarmAccount:
     token = {} if "personal_access_token" in options else {"api_token": TOKEN}
     return GroupAlarmAccount(**{"name": "duty", "organization": ORGANIZATION, **token, **options})
-
-
-# Recordings.
-
-
-def walk(steps: Steps, answers: list[HttpAnswer]) -> tuple[list[HttpCall], Outcome]:
-    """The calls that are made while these answers come, and the outcome."""
-    calls: list[HttpCall] = []
-    waiting = iter(answers)
-    try:
-        call = next(steps)
-        while True:
-            assert isinstance(call, HttpCall)
-            calls.append(call)
-            call = steps.send(next(waiting))
-    except StopIteration as end:
-        assert list(waiting) == []
-        outcome: Outcome = end.value
-        return calls, outcome
-
-
-def as_recorded(call: HttpCall) -> dict[str, object]:
-    body = None if call.body is None else call.body.decode()
-    return {"method": call.method, "url": call.url, "headers": call.headers, "body": body, "safe": call.safe}
-
-
-def recorded_steps(recorded: dict[str, Any], account: GroupAlarmAccount) -> Steps:
-    if "operation" in recorded:
-        operation = adapter.operations[recorded["operation"]]
-        return operation.steps(operation.arguments(**recorded["arguments"]), recorded["to"], account)
-    given = recorded["delivery"]
-    times = {"created_at": datetime.fromisoformat(given["created_at"])}
-    return adapter.send(Delivery(**{**given, **times, "reply": Reply(**given["reply"])}), account)
-
-
-@pytest.mark.parametrize("path", OUTBOUND, ids=lambda p: p.stem)
-def test_a_recording(path: Path) -> None:
-    recorded = json.loads(path.read_bytes())
-    answers = [HttpAnswer(**{**answer, "body": answer.get("body", "").encode()}) for answer in recorded["answers"]]
-    account = GroupAlarmAccount.model_validate(recorded["account"])
-    calls, outcome = walk(recorded_steps(recorded, account), answers)
-    assert [as_recorded(call) for call in calls] == recorded["calls"]
-    (kind,) = recorded["outcome"]
-    assert isinstance(outcome, {"sent": Sent, "failed": Failed, "unknown": Unknown}[kind])
-    assert json.loads(json.dumps(asdict(outcome))) == recorded["outcome"][kind]
-
-
-def test_every_operation_is_recorded() -> None:
-    assert {json.loads(path.read_bytes()).get("operation") for path in OUTBOUND} == {None, *adapter.operations}
 
 
 # The account.

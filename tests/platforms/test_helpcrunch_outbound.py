@@ -313,7 +313,8 @@ def test_the_document_says_what_the_code_does() -> None:
     own = set(HelpCrunchAccount.model_fields) - (set(Account.model_fields) - {"platform", "base_url", "budget"})
     assert {row[0] for row in rows("Settings")[2:]} == own
     assert [(row[0], row[2]) for row in rows("Operations")[2:]] == [
-        (name, operation.about) for name, operation in adapter.operations.items()
+        (name, operation.about + (" It finds `id`, the customer's number." if operation.finds else ""))
+        for name, operation in adapter.operations.items()
     ]
     documented = {(row[0], row[1], row[2]) for row in rows("Webhooks")[2:]}
     assert documented == {(name, kind, sender) for name, (kind, sender) in MEANINGS.items()}

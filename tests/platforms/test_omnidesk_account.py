@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bridge.platforms.omnidesk.account import base_url
+from bridge.platforms.omnidesk.account import OmnideskAccount, base_url
 from tests.platforms.omnidesk_calls import TOKEN, an_account
 
 
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"api_keys": []}, "at least 1 item"),
+        ({"api_keys": []}, 'api_keys: missing; write for example [{ env = "SITE_API_KEY" }]'),
         ({"api_keys": [""]}, "a secret is { env"),
-        ({"chat_servers": []}, "at least 1 item"),
+        ({"chat_servers": []}, 'chat_servers: missing; write for example ["https://chat.example.com"]'),
         ({"chat_servers": ["chat.example.com"]}, '"chat.example.com" is not a base URL: write for example "https://'),
         ({"chat_servers": ["https://.."]}, '"https://.." is not a base URL'),
         ({"chat_servers": ["ftp://chat.example.com"]}, "is not a base URL"),
@@ -48,13 +48,42 @@ from tests.platforms.omnidesk_calls import TOKEN, an_account
         ({"message_fields": {"session": "a", "message": "b", "colour": "c"}}, "'session', 'message', 'id'"),
         ({"message_fields": {"session": "a", "message": "b", "account_token": "c"}}, '"account_token" needs a token'),
         ({"message_fields": {"session": "a b", "message": "b"}}, "should match pattern"),
-        ({"api_key": "x"}, "Extra inputs are not permitted"),
+        ({"api_keys": [], "chat_servers": []}, "webhook_secrets (Omnidesk's webhooks): one of these is needed"),
+        ({"api_key": "x"}, 'base_url: missing; write for example "https://company.omnidesk.com"'),
+        ({"base_url": "https://company.omnidesk.com"}, "api_key: missing; it is made in Omnidesk"),
+        ({"base_url": "company.omnidesk.com", "api_key": "x"}, '"company.omnidesk.com" is not a base URL'),
+        ({"base_url": "https://company.omnidesk.com", "api_key": "ke\ny"}, "a key has no blanks, line ends"),
+        ({"forward_chat_server": "chat"}, '"chat" is not a base URL'),
+        ({"call_format": "xml"}, "'multipart', 'form' or 'json'"),
+        ({"ticket_within": "21s"}, 'must be at most "20s", for a chat server waits'),
+        ({"webhook_secrets": ["whsec_short"]}, "what follows whsec_ is not base64"),
+        ({"webhook_secrets": ["whpk_AAAA"]}, "asymmetric keys"),
+        ({"webhook_fields": {"id": "data.id"}}, '"id" is the header webhook-id: leave it out'),
+        ({"webhook_fields": {"text": "data text"}}, '"data text" is not a path: write names joined by dots'),
+        ({"webhook_fields": {"colour": "data"}}, "'kind', 'sender'"),
+        ({"webhook_kinds": {"ticket": "timer"}}, "'message', 'typing'"),
+        ({"webhook_senders": {"Agent": "human"}}, "'contact', 'agent', 'bot' or 'system'"),
+        ({"colour": "x"}, "Extra inputs are not permitted"),
     ],
 )
 def test_an_option_is_refused_with_the_way_out(options: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(complaint)) as caught:
         an_account(**options)
     assert "secret@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_keys": ["one-of-our-api-keys"], "chat_servers": ["https://chat.example.com"]},
+        {"base_url": "https://company.omnidesk.com", "api_key": "key-made-in-omnidesk"},
+        {"webhook_secrets": ["any-secret"]},
+    ],
+)
+def test_each_of_the_three_is_enough(options: dict[str, object]) -> None:
+    account = OmnideskAccount.model_validate({"name": "desk", **options})
+    assert account.callback("https://chat.example.com") == next(iter(account.chat_servers), None)
+    assert len(account.credentials()) == len(account.api_keys)
 
 
 def test_the_options_are_kept_in_one_spelling() -> None:
@@ -71,9 +100,14 @@ def test_the_options_are_kept_in_one_spelling() -> None:
 
 
 def test_no_secret_is_printed() -> None:
-    account = an_account(api_keys=["never-print-me"], message_api_key="nor-me")
+    account = an_account(
+        api_keys=["never-print-me"],
+        message_api_key="never-print-me",
+        base_url="https://company.omnidesk.com",
+        api_key="never-print-me",
+        webhook_secrets=["never-print-me"],
+    )
     assert "print-me" not in f"{account!r}{account}"
-    assert "nor-me" not in f"{account!r}{account}"
 
 
 @pytest.mark.parametrize(

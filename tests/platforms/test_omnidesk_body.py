@@ -273,3 +273,50 @@ def test_whatever_file_comes_is_kept_byte_by_byte(content: bytes, name: str) -> 
 
 def test_the_ids_of_the_samples() -> None:
     assert (len(SESSION), len(TOKEN), base64.b64decode("Ynl0ZXM=")) == (17, 13, b"bytes")
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+
+
+@given(st.dictionaries(TEXTS.filter(bool), TEXTS, min_size=1, max_size=5), st.sampled_from(["&", "&&"]))
+def test_a_urlencoded_form_is_read_as_it_was_written(fields: dict[str, str], between: str) -> None:
+    body = between.join(urlencode({name: value}) for name, value in fields.items())
+    assert read_body(FORM, body.encode()).fields == fields
+
+
+PIECES = st.sampled_from(
+    [
+        b"--b0undary",
+        b"--",
+        b"\r\n",
+        b"\n",
+        b'Content-Disposition: form-data; name="a"',
+        b'; filename="f"',
+        b"a",
+        b"\xff",
+    ]
+)
+FORMS = st.dictionaries(st.sampled_from("ab-"), st.text("a-\r\n b0undary\u0457", max_size=12)).map(
+    lambda f: a_form(f)[1]
+)
+
+
+@settings(max_examples=300)
+@given(FORMS | st.lists(PIECES | FORMS, max_size=12).map(b"".join))
+@example(a_form({"a": "x"})[1] + a_form({"a": "y"})[1])
+@example(a_form({f"f{number}": "x" for number in range(64)})[1])
+@example(a_form({f"f{number}": "x" for number in range(65)})[1])
+@example(PART % (b"a", b"", b"\xff") + END)
+@example(PART % (b"a", b"", b"x") * 2 + END)
+@example(PART % (b"a", b"", b"x\r\n--b0undaryx") + END)
+@example(PART % (b"a", b"", b"x") + END[:-2])
+@example(PART % (b"a", b"", b"x"))
+def test_the_short_way_through_a_form_reads_what_the_long_way_reads(body: bytes) -> None:
+    def told(content_type: str) -> object:
+        try:
+            return read_body(content_type, body)
+        except Refused as refusal:
+            return refusal.status, refusal.message
+
+    # A parameter that means nothing leads to the parser that understands everything.
+    assert told("multipart/form-data; boundary=b0undary") == told("multipart/form-data; boundary=b0undary; a=b")

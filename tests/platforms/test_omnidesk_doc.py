@@ -4,6 +4,8 @@ import json
 import re
 import shlex
 import tomllib
+from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,13 +14,15 @@ import pytest
 from bridge.adapter.account import Account
 from bridge.adapter.protocol import HttpCall, Notice, Standing, Webhook
 from bridge.adapter.secret import Surroundings
+from bridge.adapter.signatures import sign_standard
 from bridge.errors import Refused
 from bridge.model.delivery import Reply
+from bridge.model.quantity import say_duration
 from bridge.platforms import omnidesk
 from bridge.platforms.omnidesk import adapter
 from bridge.platforms.omnidesk.account import OmnideskAccount
 from bridge.platforms.omnidesk.operations import OPERATIONS, Operation
-from tests.platforms.omnidesk_calls import KEY, SESSION, a_call, a_form, a_webhook, answered
+from tests.platforms.omnidesk_calls import KEY, NOON, SESSION, a_call, a_form, a_webhook, answered
 from tests.values import a_delivery
 
 DOC = (Path(omnidesk.__file__).parent / "doc.md").read_text(encoding="utf-8")
@@ -28,6 +32,7 @@ HEADINGS = [
     "Operations and their fields",
     "What an event becomes",
     "Answers",
+    "Operations for rules",
     "Sending",
     "What is not known",
     "Limits",
@@ -89,14 +94,57 @@ def test_the_table_of_fields_is_the_table_of_the_code() -> None:
 def test_every_setting_is_described_with_its_default() -> None:
     own = {name: field for name, field in OmnideskAccount.model_fields.items() if name not in Account.model_fields}
     described = {row[0].strip("`"): row[1] for row in table("Settings")}
-    assert set(described) == {*own, "platform"}
+    assert set(described) == {*own, "platform", "base_url"}
     for name, field in own.items():
         if field.is_required():
             assert described[name] == "required"
             continue
         default = field.get_default(call_default_factory=True)
+        written = say_duration(default) if isinstance(default, timedelta) else default
         text = described[name].strip("`")
-        assert (None if text == "none" else tomllib.loads(f"x = {text}")["x"]) == default
+        assert (None if text == "none" else tomllib.loads(f"x = {text}")["x"]) == written
+
+
+def test_the_table_of_operations_is_that_of_the_code() -> None:
+    def listed(names: Iterable[str]) -> str:
+        return ", ".join(f"`{name}`" for name in names)
+
+    rows = [
+        # What is passed on comes from the event, so a rule gives no arguments.
+        [
+            f"`{name}`",
+            listed(operation.arguments.model_fields if operation.of_event is None else ()),
+            listed(operation.finds),
+            operation.about,
+        ]
+        for name, operation in adapter.operations.items()
+    ]
+    assert table("Operations for rules") == rows
+
+
+def test_the_documented_accounts_are_accounts() -> None:
+    secrets = {"SITE_API_KEY": KEY, "OMNIDESK_API_KEY": "key", "OMNIDESK_WEBHOOK_SECRET": "any-secret"}
+    desk, tickets, mapping = (tomllib.loads(block) for block in blocks("toml")[1:])
+    accounts = {**desk["accounts"], **tickets["accounts"]}
+    accounts["tickets"] |= mapping
+    around = Surroundings(environ=secrets)
+    read = {n: OmnideskAccount.model_validate({"name": n, **one}, context=around) for n, one in accounts.items()}
+    assert (read["desk"].base_url, read["tickets"].webhook_path("text")) == (
+        "https://company.omnidesk.com",
+        "data.text",
+    )
+
+
+def test_the_documented_mapping_reads_the_documented_body() -> None:
+    body = re.findall(r'`(\{"type": "chat.message".*?\}\})`', section("Set up"))[0].encode()
+    tickets = tomllib.loads(blocks("toml")[2])["accounts"]["tickets"] | tomllib.loads(blocks("toml")[3])
+    around = Surroundings(environ={"OMNIDESK_WEBHOOK_SECRET": "any-secret"})
+    account = OmnideskAccount.model_validate({"name": "tickets", **tickets}, context=around)
+    signed = sign_standard(account.webhook_secrets, "msg_1", NOON, body)
+    request = a_webhook("", body, headers=signed)
+    adapter.verify(request, account)
+    (event,) = adapter.parse(request, account).events
+    assert (event.kind, event.sender, event.conversation, event.text) == ("message", "agent", SESSION, "10 €")
 
 
 def as_request(command: str) -> Webhook:

@@ -1,105 +1,100 @@
-"""The recordings in the platform's folder: requests in, events out; deliveries in, calls out."""
+"""The recordings in the platform's folder are complete; tests/platforms/test_contract.py plays them."""
 
-import base64
 import json
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
-from msgspec import Struct, structs
 
-from bridge.adapter.protocol import Answer, HttpAnswer, HttpCall, Standing, Webhook
-from bridge.model.delivery import Delivery, Failed, Outcome, Reply, Sent
-from bridge.platforms import omnidesk
+from bridge.adapter.protocol import HttpCall, Route, Upload
 from bridge.platforms.omnidesk import adapter
-from bridge.platforms.omnidesk.account import OmnideskAccount
+from bridge.platforms.omnidesk.body import read_body
 from bridge.platforms.omnidesk.operations import OPERATIONS
+from tests.platforms.omnidesk_calls import FIELDS, a_webhook, parse, refusal
+from tests.platforms.recordings import Recording, answers_of, recordings, steps_of, walk
 
-FIXTURES = Path(omnidesk.__file__).parent / "fixtures"
-INBOUND = sorted(p for p in (FIXTURES / "inbound").glob("*.json") if not p.name.endswith(".events.json"))
-OUTBOUND = sorted((FIXTURES / "outbound").glob("*.json"))
-
-
-def plain(value: object) -> Any:
-    """A value as the recordings write it."""
-
-    def simple(item: object) -> object:
-        if isinstance(item, datetime):
-            return item.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        if isinstance(item, Struct):
-            return structs.asdict(item)
-        assert isinstance(item, timedelta)
-        return item.total_seconds()
-
-    return json.loads(json.dumps(value, default=simple))
+INBOUND = [one for one in recordings("inbound") if one.folder == "omnidesk"]
+OUTBOUND = [one for one in recordings("outbound") if one.folder == "omnidesk"]
 
 
-def recorded_request(recorded: dict[str, Any]) -> Webhook:
-    body = recorded["body"].encode() if "body" in recorded else base64.b64decode(recorded["body_base64"])
-    given = {name: recorded[name] for name in ("method", "path", "operation", "query", "headers")}
-    return Webhook(**given, body=body, received_at=datetime.fromisoformat(recorded["received_at"]))
+def calls_of(recording: Recording) -> list[HttpCall]:
+    recorded, answers = recording.read(), answers_of(recording.read())
+    calls, _ = walk(steps_of(recorded, adapter, recording.account()), lambda number: answers[number])
+    return [call for call in calls if isinstance(call, HttpCall)]
 
 
-@pytest.mark.parametrize("path", INBOUND, ids=lambda p: p.stem)
-def test_a_recorded_request(path: Path) -> None:
-    recorded = json.loads(path.read_bytes())
-    expected = json.loads(path.with_suffix(".events.json").read_bytes())
-    request, account = recorded_request(recorded), OmnideskAccount.model_validate(recorded["account"])
-    adapter.verify(request, account)
-    notice = adapter.parse(request, account)
-    assert [plain(event) for event in notice.events] == expected["events"]
-    uploads = [{"name": u.name, "content_base64": base64.b64encode(u.content).decode()} for u in notice.uploads]
-    assert uploads == expected.get("uploads", [])
-    answer = notice.answer
-    if not isinstance(answer, Answer):
-        answer = answer(Standing(**expected["standing"]))
-    assert {**asdict(answer), "body": json.loads(answer.body)} == expected["answer"]
+def test_every_call_and_every_operation_is_recorded() -> None:
+    assert {one.read().get("operation") for one in INBOUND} == {*OPERATIONS, None}
+    assert {one.read().get("operation") for one in OUTBOUND} == {*adapter.operations, None}
+    called = {call.url.partition("?")[0].rpartition("/")[2] for one in OUTBOUND for call in calls_of(one)}
+    assert called >= set(OPERATIONS)
 
 
-def outcome_as_recorded(outcome: Outcome) -> dict[str, object]:
-    name = {Sent: "sent", Failed: "failed"}[type(outcome)]
-    return {name: asdict(outcome)}
+def test_every_post_of_the_description_is_recorded_in_the_layout_of_its_sample() -> None:
+    recorded = [one.read() for one in INBOUND if one.read()["headers"].get("content-type") == "multipart/form-data"]
+    assert all(one["body"].startswith('{\n  "') for one in recorded)
+    assert {one["operation"] for one in recorded} == {o.name for o in OPERATIONS.values() if o.method == "POST"}
 
 
-@pytest.mark.parametrize("path", OUTBOUND, ids=lambda p: p.stem)
-def test_a_recorded_delivery(path: Path) -> None:
-    recorded = json.loads(path.read_bytes())
-    account = OmnideskAccount.model_validate(recorded["account"])
-    given = recorded["delivery"]
-    delivery = Delivery(
-        **{**given, "reply": Reply(**given["reply"]), "created_at": datetime.fromisoformat(given["created_at"])}
-    )
-    steps, calls, answers = adapter.send(delivery, account), [], iter(recorded["answers"])
-    answer: HttpAnswer | None = None
-    while True:
-        try:
-            call = steps.send(answer) if answer else next(steps)
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            break
-        assert isinstance(call, HttpCall)
-        assert not call.safe
-        assert call.body is not None
-        calls.append(
-            {"method": call.method, "url": call.url, "headers": dict(call.headers), "body": call.body.decode()}
-        )
-        say = next(answers)
-        answer = HttpAnswer(status=say["status"], headers=say.get("headers", {}), body=say.get("body", "").encode())
-    assert calls == recorded["calls"]
-    assert outcome_as_recorded(outcome) == recorded["outcome"]
-    assert list(answers) == []
-
-
-def test_every_operation_is_recorded() -> None:
-    recorded = {json.loads(path.read_bytes())["operation"] for path in INBOUND}
-    assert recorded == set(OPERATIONS)
-    assert len(OUTBOUND) >= 20
+def test_what_cannot_be_done_twice_says_so() -> None:
+    said = {call.url.partition("?")[0].rpartition("/")[2]: call.safe for one in OUTBOUND for call in calls_of(one)}
+    assert {name for name, safe in said.items() if not safe} == {
+        "messageForCustomer",
+        "in",
+        "notifyUserNewChatMessage",
+        "notifyUserVisited",
+        "addAttachment",
+    }
 
 
 def test_the_routes() -> None:
-    routes = [(route.method, route.path, route.what, route.uploads) for route in adapter.routes]
     path = "/api/v2/chat/{operation}"
-    assert routes == [("POST", path, "webhook", True), ("GET", path, "webhook", False)]
-    assert (adapter.name, adapter.to_keys) == ("omnidesk", ("session", "chat_server"))
+    assert adapter.routes == (
+        Route(method="POST", path=path, uploads=True, needs="api_keys"),
+        Route(method="GET", path=path),
+        Route(method="POST", path="/hooks/{account}", needs="webhook_secrets"),
+    )
+    assert (adapter.name, adapter.to_keys, adapter.can) == ("omnidesk", ("session", "chat_server"), frozenset())
+
+
+# The samples of the description, byte for byte, with the Content-Length that it gives each. (Its page hides the e-mail
+# address of one; this one is as long.)
+SAMPLES = {
+    "requestChatConfig": (47, '{"chatServer":"text","chatAccountToken":"text"}'),
+    "notifyUserNewChatMessage": (
+        281,
+        '{"chatServer":"text","chatSessionID":"text","chatAccountToken":"text","channelID":8,"message":"","url":"",'
+        '"messageNumber":1,"usedPredefinedUserInput":false,"additionalData":"","externalAddressOverwrite":"",'
+        '"customerName":"text","emailAddress":"name@gmail.com","phoneNumber":"text"}',
+    ),
+    "notifyUserNewChatEvent": (68, '{"chatServer":"text","chatSessionID":"text","event":"startedtyping"}'),
+    "notifyUserVisited": (57, '{"chatServer":"text","chatSessionID":"text","url":"text"}'),
+    "notifyUserEndChat": (44, '{"chatServer":"text","chatSessionID":"text"}'),
+    "addAttachment": (19, '{"file":"Ynl0ZXM="}'),
+    "checkOriginAndIP": (75, '{"chatServer":"text","chatAccountToken":"text","origin":"text","ip":"text"}'),
+    "requestChatQueue": (27, '{"chatAccountToken":"text"}'),
+}
+
+
+@pytest.mark.parametrize("operation", SAMPLES)
+def test_the_sample_of_the_description_is_read(operation: str) -> None:
+    length, sample = SAMPLES[operation]
+    assert len(sample) == length
+    assert read_body("multipart/form-data", sample.encode()).fields == json.loads(sample)
+
+
+def test_the_sample_of_a_file_is_taken() -> None:
+    query = {name: str(value) for name, value in FIELDS["addAttachment"].items()}
+    webhook = a_webhook("addAttachment", SAMPLES["addAttachment"][1].encode(), "multipart/form-data", query=query)
+    assert parse(webhook).uploads == (Upload(name="attachment", content=b"bytes"),)
+
+
+@pytest.mark.parametrize("operation", [name for name in SAMPLES if name != "addAttachment"])
+def test_the_other_samples_are_taken_once_they_keep_their_own_rules(operation: str) -> None:
+    """Their placeholders are shorter than the same page asks for, and texts where it asks for addresses."""
+    sample = json.loads(SAMPLES[operation][1])
+    as_it_is = a_webhook(operation, json.dumps(sample).encode(), "multipart/form-data")
+    assert refusal(as_it_is)[1].startswith(f'{next(iter(sample))}: "text" is too short' if len(sample) > 1 else "chat")
+    sample |= FIELDS[operation]
+    if "phoneNumber" in sample:
+        sample["phoneNumber"] = "+380441234567"
+    notice = parse(a_webhook(operation, json.dumps(sample).encode(), "multipart/form-data"))
+    assert [event.raw for event in notice.events] in ([sample], [])

@@ -3,11 +3,12 @@
 import base64
 from datetime import timedelta
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.adapter.protocol import Standing
+from bridge.adapter.protocol import Awaited, Standing
 from bridge.errors import Refused
 from bridge.platforms.omnidesk import adapter
 from bridge.platforms.omnidesk.answers import ticket
@@ -18,6 +19,7 @@ from tests.platforms.omnidesk_calls import (
     KEY,
     MESSAGE,
     SERVER,
+    SESSION,
     TOKEN,
     a_call,
     a_form,
@@ -115,6 +117,37 @@ def test_a_ticket_is_stable_and_exact_in_any_reader(session: str) -> None:
     sent = answered(parse(a_call(MESSAGE, chatSessionID=session)))
     assert sent == {"type": "result", "message": "Message sent.", "ticketID": ticket(session)}
     assert 0 < sent["ticketID"] < 2**53
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"ticketID": 7001, "message": "Message sent."}, 7001),
+        ({"ticketID": 2**53 + 1}, 2**53 + 1),
+        ({"ticketID": "7001"}, None),
+        ({"ticketID": True}, None),
+        ({"message": "Message sent."}, None),
+        ({}, None),
+        (None, None),
+        ("7001", None),
+    ],
+)
+def test_a_message_is_answered_with_the_ticket_that_omnidesk_told(found: object, told: int | None) -> None:
+    answer = parse(a_call(MESSAGE), ticket_within="1500ms").answer
+    assert isinstance(answer, Awaited)
+    assert (answer.operation, answer.within) == ("omnidesk.forward", 1.5)
+    said = answer.answer(found)
+    assert (said.status, said.content_type) == (200, JSON)
+    expected = {"type": "result", "message": "Message sent.", "ticketID": told or ticket(SESSION)}
+    assert orjson.loads(said.body) == expected
+    assert (said == answer.otherwise) is (told is None)
+
+
+def test_only_messages_wait_for_a_ticket_and_only_where_the_account_says_so() -> None:
+    for within in ("0", "3s"):
+        notices = {name: parse(a_call(name), ticket_within=within) for name in FIELDS}
+        waiting = {name for name, notice in notices.items() if isinstance(notice.answer, Awaited)}
+        assert waiting == ({MESSAGE} if within == "3s" else set())
 
 
 @pytest.mark.parametrize(("online", "shown"), [(True, True), (False, False), (None, True)])

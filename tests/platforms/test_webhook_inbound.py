@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from bridge.adapter.mapping import FIELDS
 from bridge.adapter.protocol import Webhook
 from bridge.errors import Refused
 from bridge.model.event import Event
 from bridge.platforms import webhook as platform
 from bridge.platforms.webhook import adapter
 from bridge.platforms.webhook.account import WebhookAccount
-from bridge.platforms.webhook.fields import FIELDS
 from tests.values import NOON
 
 FOLDER = Path(platform.__file__).parent / "fixtures/inbound"
@@ -162,6 +162,46 @@ def test_a_wrong_cloud_event_is_refused_by_name(headers: dict[str, str], body: o
     given, message = refused(body, an_account("cloudevents"), headers)
     assert given == status
     assert message.startswith(says)
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "says"),
+    [
+        (b"text=%FF&conversation=1", FORM, 400, "body: a form is in ASCII, with UTF-8 in percent signs"),
+        ("text=é&conversation=1".encode(), FORM, 400, "body: a form is in ASCII"),
+        (b"&".join(b"a%d=1" % n for n in range(201)), FORM, 400, "body: a form has at most 200 fields"),
+        (b"text=hello", FORM, 400, "conversation: missing"),
+        (b"conversation=1&conversation=2", FORM, 400, "conversation: a text is expected"),
+        (b"conversation=1%0A2", FORM, 400, "conversation: one line of at most 200"),
+        (b"", FORM, 400, "conversation: missing"),
+        (b"{}", {"content-type": "multipart/form-data; boundary=x"}, 415, 'content-type: "multipart/form-data" is not'),
+    ],
+)
+def test_a_wrong_form_is_refused_by_name(body: bytes, headers: dict[str, str], status: int, says: str) -> None:
+    given, message = refused(body, an_account(), headers)
+    assert given == status
+    assert message.startswith(says)
+
+
+def test_a_form_is_only_for_the_scheme_header() -> None:
+    """Signatures and CloudEvents are of JSON; a form there is no JSON."""
+    for scheme in ("standard", "cloudevents"):
+        status, _ = refused(b"conversation=1", an_account(scheme), {**FORM, "webhook-id": "1"})
+        assert status in (400, 415)
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_form_is_an_event_or_a_refusal(body: bytes) -> None:
+    webhook = Webhook(method="POST", path="/hooks/crm", headers=FORM, body=body, received_at=NOON)
+    status = 202
+    try:
+        adapter.parse(webhook, an_account())
+    except Refused as refusal:
+        status = refusal.status
+    assert status in (202, 400)
 
 
 @pytest.mark.parametrize(

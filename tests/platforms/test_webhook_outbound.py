@@ -13,6 +13,7 @@ import pytest
 
 from bridge.adapter.account import Account
 from bridge.adapter.http import Door
+from bridge.adapter.mapping import FIELDS
 from bridge.adapter.protocol import HttpAnswer, Post, SignedCall
 from bridge.adapter.secret import Surroundings
 from bridge.clock import SetClock
@@ -20,7 +21,7 @@ from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
 from bridge.platforms import webhook as platform
 from bridge.platforms.webhook import adapter
 from bridge.platforms.webhook.account import WebhookAccount
-from bridge.platforms.webhook.fields import FIELDS, Scheme, default_paths
+from bridge.platforms.webhook.fields import Scheme, default_paths
 from tests.fakes.chat_server import Say
 from tests.fakes.webhook import Receiver
 from tests.values import NOON, a_delivery
@@ -44,7 +45,8 @@ async def deliver(fake: Receiver, clock: SetClock, *, patience: float = 20, **op
     async def post(mail: Post) -> HttpAnswer:
         raise AssertionError("a webhook has no mailboxes")
 
-    account = WebhookAccount.model_validate({"name": "crm", "secrets": [SECRET], "url": fake.url, **options})
+    inside = {"internal_hosts": ["127.0.0.1"]}
+    account = WebhookAccount.model_validate({"name": "crm", "secrets": [SECRET], "url": fake.url, **inside, **options})
     async with Door(clock) as door:
         steps = adapter.send(a_delivery(to=TO), account)
         outcome, _ = await door.drive(steps, post, timedelta(seconds=patience))
@@ -70,6 +72,8 @@ async def test_a_reply_is_signed_at_each_attempt_and_taken_once(fake: Receiver) 
             "text": "9 €",
             "format": "plain",
             "private": False,
+            "attachments": [],
+            "quick_replies": [],
             "delivery": 1,
             "event": 1,
             "rule": "price-question",
@@ -82,6 +86,15 @@ async def test_another_secret_is_refused_there(fake: Receiver) -> None:
     detail = "400: webhook-signature: none of them is right"
     assert outcome == Failed(reason="invalid", detail=detail, permanent=True)
     assert fake.taken == {}
+
+
+@pytest.mark.parametrize("url", ["http://2130706433:9/in", "http://0x7f.1:9/in"])
+async def test_a_host_inside_is_refused_unless_it_is_allowed(fake: Receiver, url: str) -> None:
+    outcome = await deliver(fake, SetClock(NOON), url=url, internal_hosts=[])
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.permanent) == ("refused", True)
+    assert "this address may not be called: it is at" in outcome.detail
+    assert fake.attempts == 0
 
 
 @pytest.mark.parametrize(("after", "seconds"), [("7", 7.0), ("Fri, 27 Mar 2026 12:00:30 GMT", 30.0), ("later", None)])
@@ -137,6 +150,15 @@ def test_every_field_is_described_with_its_paths() -> None:
         for field in FIELDS
     ]
     assert [row[:4] for row in rows("Webhooks")] == expected
+
+
+def test_every_operation_is_described() -> None:
+    described = {row[0].strip("`"): row for row in rows("Operations")}
+    assert set(described) == set(adapter.operations)
+    for name, operation in adapter.operations.items():
+        fields = operation.arguments.model_fields.items()
+        words = ", ".join(f"`{field}`" + ("" if info.is_required() else " (optional)") for field, info in fields)
+        assert described[name][1:] == [words, operation.about]
 
 
 def test_the_documented_settings_and_the_documented_body() -> None:

@@ -97,7 +97,7 @@ def test_days_spans_and_dates() -> None:
     ("text", "message"),
     [
         ('hours: {mon-fry: "09:00-17:00"}', '"fry" is no day of the week: one of mon, tue, wed, thu, fri, sat, sun'),
-        ("hours: {mon: 9-17}", '"9-17" are no opening hours: write for example "09:00-17:30"'),
+        ("hours: {mon: 9-17}", '"9-17" is no span of hours: write for example "09:00-17:30"'),
         ("hours: {mon: 900}", '"mon" must be written like "09:00-17:30", not 900'),
         ('hours: {mon: "09:00-25:00"}', '"09:00-25:00" is not within a day'),
         ('hours: {mon: "09:60-10:00"}', '"09:60-10:00" is not within a day'),

@@ -297,7 +297,7 @@ def test_a_hostile_address_takes_no_time_to_speak_of(url: str) -> None:
     [
         ("{txt: hi}", '1:56: unknown field "txt" (did you mean "text"?)'),
         ("{contact: hi}", 'unknown field "contact": contact has contact.id, contact.name, contact.email'),
-        ("{calendar: {in: office}}", '"calendar" is not available in this version'),
+        ("{calendar: {in: office}}", 'unknown key "in"; known: open, closed'),
         ("{memory.: 1}", '"memory." has an empty part between its dots'),
         ("{text: {above: 3}}", '1:63: "above" does not fit "text", which is a text: use is, in, words, contains'),
         ("{conversation.messages: {words: a}}", '"words" does not fit "conversation.messages", which is a number'),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import RulebookError
 from bridge.model.rule import Forget, Limit, Remember, ReplyAction
+from bridge.model.wording import Wording
 from bridge.rulebook.load import build, examine, load
 from tests.rulebook.books import expression, facts, made, problems, sound
 
@@ -54,10 +55,14 @@ def test_a_rule_in_all_its_parts() -> None:
     assert rule.limit == Limit(times=2, per="contact", within=timedelta(hours=24))
     assert (rule.stop, rule.priority) == (True, -3)
     first, second, third, fourth, fifth = rule.do
-    assert first == ReplyAction(place=first.place, text="Hello {{ contact.name }}")
+    assert isinstance(first, ReplyAction)
+    assert first.wordings == (Wording(place=first.place, text="Hello {{ contact.name }}"),)
     assert str(first.place) == "rules/a.yaml:11:23"
     assert second == ReplyAction(
-        place=second.place, template="price.md.j2", via="duty", to={"room": 17, "name": "{{ contact.name }}"}
+        place=second.place,
+        wordings=(Wording(place=second.place, template="price.md.j2"),),
+        via="duty",
+        to={"room": 17, "name": "{{ contact.name }}"},
     )
     assert str(second.place) == "rules/a.yaml:12:27"
     facts_kept = {"asked": True, "text": "{{ text }}", "n": 1.5}
@@ -207,19 +212,23 @@ def test_all_problems_of_all_files_are_found_at_once() -> None:
             "{name: x, on: message, stop: true, limit: {times: 1, per: day}}",
             '"per" must be one of conversation, contact',
         ),
-        ("{name: x, on: message, stop: true, burst: 2s}", '"burst" is not available in this version'),
-        ("{name: x, on: message, stop: true, even_if_human: true}", '"even_if_human" is not available in this version'),
+        ("{name: x, on: message, stop: true, burst: 11s}", '"burst" must be at most 10s'),
+        ("{name: x, on: message, stop: true, burst: '0'}", '"burst" must be longer than nothing'),
+        ("{name: x, on: message, stop: true, even_if_human: maybe}", '"even_if_human" must be true or false'),
         ("{name: x, on: message, stop: true, wen: {text: a}}", 'unknown key "wen" (did you mean "when"?)'),
         ("{name: x, on: message, do: {reply: {text: a}}}", '"do" must be a list, not a mapping'),
         ("{name: x, on: message, do: [reply: hello]}", '"reply" must be a mapping (key: value), not "hello"'),
-        ("{name: x, on: message, do: [reply: {via: a}]}", '"reply" needs either "text" or "template"'),
-        ("{name: x, on: message, do: [reply: {text: a, template: b}]}", 'either "text" or "template", not both'),
+        ("{name: x, on: message, do: [reply: {via: a}]}", '"reply" needs one of "text", "template", "one_of"'),
+        ("{name: x, on: message, do: [reply: {text: a, template: b}]}", '"one_of", not "text" and "template"'),
         ("{name: x, on: message, do: [reply: {text: ' '}]}", '"text" must not be empty'),
         ("{name: x, on: message, do: [reply: {text: a, to: {chat: 1}}]}", '"to" needs "via"'),
-        ("{name: x, on: message, do: [reply: {text: a, private: true}]}", '"private" is not available in this version'),
-        ("{name: x, on: message, do: [{reply: {text: a}, forget: b}]}", "an action is one of reply, remember, forget"),
+        (
+            "{name: x, on: message, do: [{reply: {text: a}, forget: b}]}",
+            "remember, forget, call, broadcast, after or <platform>.<operation>: reply, forget are an action each, with a dash of"
+            " its own",
+        ),
         ("{name: x, on: message, do: [{reply: {text: a}, scope: contact}]}", '"scope" goes with remember and forget'),
-        ("{name: x, on: message, do: [{scope: contact}]}", "an action is one of reply, remember, forget"),
+        ("{name: x, on: message, do: [{scope: contact}]}", "an action is one of reply, send, remember, forget"),
         (
             "{name: x, on: message, do: [{forget: a, scope: rule}]}",
             '"scope" must be one of conversation, contact, account',
@@ -227,9 +236,9 @@ def test_all_problems_of_all_files_are_found_at_once() -> None:
         ("{name: x, on: message, do: [remember: {}]}", '"remember" must not be empty'),
         ("{name: x, on: message, do: [remember: {a b: 1}]}", '"a b" is no name for a fact'),
         ("{name: x, on: message, do: [remember: {a: [1]}]}", '"a" must be a text, a number, true or false; not a list'),
-        ("{name: x, on: message, do: [send: {via: duty}]}", '"send" is not available in this version'),
-        ("{name: x, on: message, do: [after: 10m]}", '"after" is not available in this version'),
-        ("{name: x, on: message, do: [helpcrunch.tag: vip]}", '"helpcrunch.tag" is not available in this version'),
+        ("{name: x, on: message, do: [broadcast: offer]}", 'there is no broadcast "offer"; put it below "broadcasts:"'),
+        ("{name: x, on: message, do: [broadcast: {}]}", '"broadcast" needs "name"'),
+        ("{name: x, on: message, do: [broadcast: {name: a, variables: {b: [1]}}]}", '"b" must be a text, a number'),
         ("{name: x, on: message, do: [replay: {text: a}]}", 'unknown key "replay" (did you mean "reply"?)'),
         (
             "{name: x, on: message, stop: true, examples: [{expect: nothing}]}",
@@ -273,8 +282,11 @@ def test_mistakes_in_rules(rule: str, message: str) -> None:
         ("- a", "rules/a.yaml:1:1: the file must be a mapping (key: value), not a list"),
         ("hello", 'rules/a.yaml:1:1: the file must be a mapping (key: value), not "hello"'),
         ("rule: []", 'rules/a.yaml:1:1: unknown key "rule" (did you mean "rules"?)'),
-        ("broadcasts: []", 'rules/a.yaml:1:1: "broadcasts" is not available in this version'),
-        ("audiences: {}", 'rules/a.yaml:1:1: "audiences" is not available in this version'),
+        ("broadcasts: {}", 'rules/a.yaml:1:13: "broadcasts" must be a list, not a mapping'),
+        (
+            "broadcasts: [{name: x, via: a, audience: b, text: hello}]",
+            'rules/a.yaml:1:42: there is no audience "b"; put it below "audiences:"',
+        ),
         ("rules: [hello]", 'rules/a.yaml:1:9: the rule must be a mapping (key: value), not "hello"'),
         ("rules: [~]", "rules/a.yaml:1:9: nothing stands here: give it a value or remove the line"),
     ],
@@ -299,7 +311,7 @@ def test_a_name_is_used_once() -> None:
     ("stopper", "later", "warned"),
     [
         ("on: message", "on: message", True),
-        ("on: [message, typing]", "on: typing, account: site, when: {text: a}", True),
+        ("on: [message, typing]", "on: typing, account: site, when: {state: started}", True),
         ("on: message", "on: [message, typing]", False),
         ("on: message", "on: message, sender: agent", False),
         ("on: message, sender: [contact, agent]", "on: message, sender: agent", True),
@@ -323,7 +335,8 @@ _SCALARS = st.sampled_from(
 )
 _WORDS = """rules calendars name on account sender when limit do stop priority examples text all any not if words is in
     matches path query above exists reply remember forget scope template via to times per within message expect event
-    kind raw contact memory attachment size hours timezone closed holidays mon country [key] str"""
+    kind raw contact memory attachment size hours timezone closed holidays mon country [key] str send call after unless
+    then one_of quick_replies attachments url edna.thread burst time calendar open even_if_human private a.b body"""
 _KEYS = st.sampled_from(_WORDS.split())
 _TREES = st.recursive(
     _SCALARS,

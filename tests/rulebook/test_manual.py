@@ -11,18 +11,34 @@ from bridge.lab.examples import run_examples
 from bridge.line.accounts import Accounts
 from bridge.line.render import Renderer
 from bridge.model.event import KINDS, SENDERS
-from bridge.platforms.webchat import adapter
-from bridge.platforms.webchat.account import WebchatAccount
-from bridge.rulebook.fields import KNOWN, STATES
+from bridge.model.rule import UNLESS
+from bridge.platforms.registry import ADAPTERS
+from bridge.rulebook.action_forms import ActionForm, OperationForm, ReplyForm
+from bridge.rulebook.broadcasts import AudienceForm, BroadcastForm
+from bridge.rulebook.example_forms import EVENT_WORDS, ExampleForm, ExpectedReply
+from bridge.rulebook.fields import KNOWN, OPEN, STATES
+from bridge.rulebook.forms import Form
 from bridge.rulebook.load import build
-from bridge.rulebook.schema import EVENT_WORDS, ActionForm, ExpectedReply, MatcherForm, RuleForm
+from bridge.rulebook.schema import MatcherForm, RuleForm, WhenForm
 from bridge.templating import Templates
 
 NOON = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
 MANUAL = (Path(__file__).parents[2] / "rules" / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```([a-z ]+)\n(.*?)```", MANUAL, re.DOTALL)
 RULES = [text for language, text in BLOCKS if language == "yaml"]
-ACCOUNTS = Accounts([WebchatAccount(name="site", platform="webchat")], {"webchat": adapter})
+ACCOUNTS = Accounts(
+    [
+        ADAPTERS[platform].account.model_validate({"name": name, **options})
+        for platform, name, options in (
+            ("webchat", "site", {}),
+            ("helpcrunch", "shop", {"api_key": "key", "agent": 4188}),
+            ("groupalarm", "duty", {"organization": 17, "api_token": "token"}),
+            ("webhook", "crm", {"secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], "call_hosts": ["crm.example"]}),
+        )
+    ],
+    ADAPTERS,
+)
+"""The accounts that the manual speaks of; the web chat is the one that events come from."""
 TEMPLATES = Templates(timezone=ZoneInfo("UTC"))
 
 
@@ -30,10 +46,10 @@ def cells(heading: str) -> set[str]:
     """What stands in backticks in the first column of the table whose heading begins like this."""
     table = MANUAL.split(f"\n| {heading}", 1)[1].split("\n\n", 1)[0]
     rows = table.splitlines()[2:]
-    return {word for row in rows for word in re.findall(r"`([^`]+)`", row.split("|")[1])}
+    return {word.split(":")[0] for row in rows for word in re.findall(r"`([^`]+)`", row.split("|")[1])}
 
 
-def keys(form: type[RuleForm | MatcherForm | ActionForm | ExpectedReply]) -> set[str]:
+def keys(form: type[Form]) -> set[str]:
     return {field.alias or name for name, field in form.model_fields.items()}
 
 
@@ -42,7 +58,7 @@ def test_every_rule_of_the_manual_does_what_it_says(text: str) -> None:
     rulebook, problems = build({"rules/manual.yaml": text.encode()}, compile_expression=TEMPLATES.expression)
     assert problems == ()
     assert rulebook is not None
-    assert rulebook.rules or rulebook.calendars
+    assert rulebook.rules or rulebook.calendars or rulebook.broadcasts
     assert list(run_examples(rulebook, Renderer(TEMPLATES, ACCOUNTS), ACCOUNTS, NOON)) == []
 
 
@@ -63,8 +79,14 @@ def test_the_mistakes_of_the_manual_are_shown_as_it_says() -> None:
 def test_the_tables_name_exactly_what_exists() -> None:
     assert cells("key |") == keys(RuleForm)
     assert cells("matcher |") == keys(MatcherForm)
-    assert {name for name in cells("field |") if "<" not in name} == set(KNOWN)
-    assert {word.split(":")[0] for word in cells("event |")} - {"stopped"} == set(EVENT_WORDS)
-    assert {word.split(":")[0] for word in cells("action |")} == keys(ActionForm) - {"scope"}
-    for word in (*KINDS, *SENDERS, *STATES, *keys(ExpectedReply), "scope"):
+    assert {name for name in cells("field |") if "<" not in name} == {*KNOWN, "time", "calendar"}
+    assert {name for name in cells("field |") if "<" in name} == set(OPEN) - {"contact.<key>"}
+    assert cells("event |") - {"stopped"} == set(EVENT_WORDS)
+    assert cells("action |") == keys(ActionForm) - {"scope", "unless", "do"}
+    assert cells("key of `reply` |") == keys(ReplyForm)
+    assert cells("key of an operation |") == keys(OperationForm)
+    assert cells("key of a broadcast |") == keys(BroadcastForm)
+    assert cells("key of an audience |") == keys(AudienceForm)
+    words = {*KINDS, *SENDERS, *STATES, *UNLESS, "scope"}
+    for word in words.union(*map(keys, (ExpectedReply, ExampleForm, WhenForm))):
         assert f"`{word}" in MANUAL

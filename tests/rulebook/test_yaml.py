@@ -22,6 +22,18 @@ def test_words_of_yaml_1_1_stay_words_and_numbers_are_numbers() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("null", None), ("Null", None), ("~", None), ("True", True), ("false", False), ("FALSE", False), (".5", 0.5),
+     ("+1", 1), ("-1.5e3", -1500.0), ("0o17", 15), ("nothing", "nothing"), ("Tuesday", "Tuesday"), ("-", "-"),
+     ("a1", "a1"), ("1a", "1a"), (".a", ".a"), ("n", "n"), ("<<", "<<"), ("=", "=")],
+)  # fmt: skip
+def test_what_looks_like_a_number_a_flag_or_nothing_is_one(written: str, value: object) -> None:
+    node = read(f"a: {{x: '', y: {written}}}".encode(), "x.yaml")
+    assert node is not None
+    assert (node.at("a", "y").value, type(node.at("a", "y").value)) == (value, type(value))
+
+
 def test_every_key_and_value_has_its_place() -> None:
     node = read("\ufeffrules:\n  - name: цена\n    on: [a, bc]\n".encode(), "rules/a.yaml")
     assert node is not None

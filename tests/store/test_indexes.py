@@ -3,13 +3,22 @@
 import pytest
 from sqlalchemy import Connection
 
-from bridge.store import ledger, outgoing
+from bridge.store import lanes, learn, ledger, outgoing
 from bridge.store.prepared import Prepared
 from bridge.store.store import Store
 
 
 @pytest.mark.parametrize(
-    "query", [ledger._REPEATS, ledger._CONVERSATIONS, ledger._MEMORIES, ledger._BUSY, outgoing._NEXT]
+    "query",
+    [
+        ledger._REPEATS,
+        ledger._CONVERSATIONS,
+        ledger._MEMORIES,
+        ledger._BUSY,
+        lanes._NEXT,
+        outgoing._OURS,
+        learn._FIND,
+    ],
 )
 def test_a_list_is_looked_up_in_an_index(store: Store, query: Prepared) -> None:
     def plan(connection: Connection) -> list[str]:
@@ -21,13 +30,19 @@ def test_a_list_is_looked_up_in_an_index(store: Store, query: Prepared) -> None:
     assert not [step for step in steps if step.startswith("SCAN") and "VIRTUAL" not in step]
 
 
-def test_what_is_due_is_found_in_order_among_many(store: Store) -> None:
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (outgoing._DUE, "INDEX deliveries_due (account=? AND urgency=? AND wake_at>? AND wake_at<?)"),
+        (outgoing._NEXT_URGENCY, "INDEX deliveries_due (account=? AND urgency>?)"),
+        (outgoing._NEXT_ACCOUNT, "INDEX deliveries_due (account>?)"),
+        (outgoing._FIRST_LEASE, "INDEX deliveries_lease"),
+    ],
+)
+def test_what_is_due_is_found_in_order_among_many(store: Store, query: Prepared, index: str) -> None:
     def plan(connection: Connection) -> list[str]:
-        due = outgoing._DUE.params(now=1, full=["site"], most=10).compile(
-            dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
-        )
-        steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {due}", (1,) * str(due).count("?"))
-        return [row[3] for row in steps]
+        sql, _, _ = query._compiled(connection.dialect)
+        return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?"))]
 
     [step] = store.read_now(plan)
-    assert step.startswith("SEARCH deliveries USING INDEX deliveries_wake (")
+    assert step == f"SEARCH deliveries USING {index}"

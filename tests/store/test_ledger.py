@@ -11,8 +11,9 @@ from bridge.clock import SetClock
 from bridge.model.conversation import EMPTY
 from bridge.model.event import Contact, Event
 from bridge.store import history
+from bridge.store.intervene import Filter
 from bridge.store.ledger import Claim, Ledger
-from bridge.store.outgoing import Filter
+from bridge.store.page import Entry
 from bridge.store.store import Store
 from tests.values import NOON, a_delivery, an_event
 
@@ -40,7 +41,8 @@ def take(*events: Event) -> Callable[[Ledger], list[bool]]:
         for event in events:
             repeats.append(ledger.is_repeat(event))
             if not repeats[-1]:
-                ledger.record(event, ledger.facts(event).conversation, [])
+                ledger.keep(ledger.facts(event).conversation)
+                ledger.record(event, [])
         return repeats
 
     return use
@@ -95,7 +97,8 @@ async def test_memories_are_kept_by_their_scope(store: Store, clock: SetClock) -
 
     def remember(ledger: Ledger) -> None:
         conversation = ledger.facts(event).conversation
-        ledger.record(event, conversation, [])
+        ledger.keep(conversation)
+        ledger.record(event, [])
         ledger.remember(
             conversation,
             {
@@ -123,8 +126,8 @@ async def test_an_event_is_kept_whole(store: Store, clock: SetClock) -> None:
     event = an_event(raw={"messageNumber": 3, "odd": [None, {"a": "ü"}]}, url="https://shop.example/")
 
     def use(ledger: Ledger) -> int:
-        number = ledger.record(event, ledger.facts(event).conversation, [{"rule": "x", "fired": True}])
-        ledger.enqueue(a_delivery(id=ledger.next_delivery(), event=number))
+        number = ledger.record(event, [{"rule": "x", "fired": True}])
+        ledger.enqueue(Entry(delivery=a_delivery(id=ledger.next_delivery(), event=number)))
         return number
 
     await on_a_page(store, clock, [event], use)
@@ -138,8 +141,9 @@ async def test_only_the_head_of_a_lane_is_handed_over(store: Store, clock: SetCl
     def use(connection: Connection, items: Sequence[None]) -> list[list[int]]:
         ledger = Ledger(connection, [], clock.now())
         for number, lane in enumerate(("a", "a", "b", "full"), 1):
-            ledger.enqueue(a_delivery(id=ledger.next_delivery(), event=number, lane=lane, account=lane))
-        claim = Claim(worker="w", until=NOON, full=("full",))
+            delivery = a_delivery(id=ledger.next_delivery(), event=number, lane=lane, account=lane)
+            ledger.enqueue(Entry(delivery=delivery))
+        claim = Claim(worker="w", until=NOON, full=[("full", "live")])
         return [[delivery.id for delivery in ledger.write(claim)]]
 
     assert await store.write(use, None) == [1, 3]

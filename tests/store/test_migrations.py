@@ -26,10 +26,13 @@ def migrated(tmp_path: Path) -> Iterator[Connection]:
 
 
 def schema(connection: Connection) -> set[str]:
-    found = connection.exec_driver_sql(
-        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'"
+    """Every column and every index in words; a column that was added later stands elsewhere in its table's SQL."""
+    columns = connection.exec_driver_sql(
+        'SELECT t.name, t.wr, c.name, c.type, c."notnull", c.pk FROM pragma_table_list t, pragma_table_info(t.name) c '
+        "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name != 'alembic_version'"
     )
-    return {" ".join(sql.replace('"', "").split()) for (sql,) in found if "alembic_version" not in sql}
+    indexes = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+    return {str(tuple(column)) for column in columns} | {" ".join(sql.replace('"', "").split()) for (sql,) in indexes}
 
 
 def test_the_migrations_make_the_tables_of_the_code(migrated: Connection) -> None:
@@ -50,7 +53,7 @@ def test_an_older_store_is_migrated_when_it_is_opened(tmp_path: Path, clock: Set
         old.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
     with open_store(url, clock, Unwatched()) as opened:
         assert opened.read_now(healthy)
-        assert any("CREATE TABLE deliveries" in sql for sql in opened.read_now(schema))
+        assert any("deliveries" in sql for sql in opened.read_now(schema))
 
 
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path, clock: SetClock) -> None:

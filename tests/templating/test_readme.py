@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import Place
+from bridge.model.event import Attachment
+from bridge.model.facts import variables
 from bridge.templating import Templates
+from tests.rulebook.books import facts
+from tests.values import an_event
 
 README = Path(__file__).parents[2] / "templates" / "README.md"
 FENCES = re.findall(r"^```(\w+) ?(\S*)\n(.*?)^```$", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
@@ -50,3 +54,24 @@ def test_every_filter_of_the_page_exists_and_every_filter_is_on_the_page(templat
     for name in on_page:
         templates.inline("{{ x | " + name + " }}", Place(file="a", line=1, column=1))
     assert on_page == set(templates.filters)
+
+
+def test_every_name_of_the_page_is_there_for_an_event_that_has_everything() -> None:
+    page = README.read_text(encoding="utf-8")
+    table = page[page.index("| name | what it is |") :].split("\n\n", 1)[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    file = Attachment(name="a.png", type="image/png", size=1, url="https://shop.example/a.png")
+    event = an_event(text="x", url="https://shop.example", state="started", channel="web", attachment=file)
+    names = variables(facts(event=event, conversation={"assigned": "Ann"}))
+    assert set(re.findall(r"`(\w+)`", " ".join(cells))) == set(names)
+    for dotted in re.findall(r"`(\w+)\.(\w+)`", table):
+        inner = names[dotted[0]]
+        assert isinstance(inner, dict)
+        assert dotted[0] in ("contact", "match") or dotted[1] in inner
+    assert names["messages"] == ["x"]
+
+
+def test_of_a_burst_every_message_is_there() -> None:
+    burst = facts(event=an_event(text="a\nb", messages=("a", "b")))
+    assert variables(burst)["messages"] == ["a", "b"]
+    assert "messages" not in variables(facts(event=an_event(kind="ended", text=None)))

@@ -7,7 +7,7 @@ from bridge.adapter.protocol import Adapter
 from bridge.platforms.chayns.account import ChaynsAccount
 from bridge.platforms.chayns.inbound import refuse_all
 from bridge.platforms.chayns.operations import OPERATIONS
-from bridge.platforms.chayns.outbound import send
+from bridge.platforms.chayns.outbound import CAN, probe, send
 from bridge.platforms.chayns.receivers import KEYS
 
 adapter = Adapter(
@@ -18,4 +18,6 @@ adapter = Adapter(
     parse=refuse_all,
     send=send,
     operations=OPERATIONS,
+    can=CAN,
+    probe=probe,
 )

@@ -5,7 +5,6 @@ calls hold is not published; any 2xx is taken for a yes.
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import orjson
@@ -19,6 +18,9 @@ from bridge.platforms.chayns.account import ChaynsAccount
 from bridge.platforms.chayns.calls import data, failed, get, is_taken, outcome, post, sound
 from bridge.platforms.chayns.outbound import never
 from bridge.platforms.chayns.receivers import lists, numbers, only, whole_number
+
+MOST_MEMBERS = 10_000
+"""Users that one look-up may find; our own bound."""
 
 
 def _words(text: str) -> str:
@@ -50,13 +52,6 @@ class Email(Options):
 
 class Members(Options):
     pass
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found(Sent):
-    """The users in the UAC groups that were asked for, each once, in the order in which chayns names them."""
-
-    users: tuple[int, ...] = ()
 
 
 def push(arguments: Push, to: Address, account: ChaynsAccount) -> Steps:
@@ -95,7 +90,7 @@ def email(arguments: Email, to: Address, account: ChaynsAccount) -> Steps:
 
 
 def members(arguments: Members, to: Address, account: ChaynsAccount) -> Steps:
-    """Who is in the UAC groups of `to`; comes to `Found`. One request a group."""
+    """Who is in the UAC groups of `to`, each once, in the order in which chayns names them. One request a group."""
     try:
         only(to, ("uac_groups",), "a list of members")
         groups = numbers(to, "uac_groups")
@@ -109,7 +104,9 @@ def members(arguments: Members, to: Address, account: ChaynsAccount) -> Steps:
         if isinstance(found, Failed):
             return found
         users.update(dict.fromkeys(found))
-    return Found(users=tuple(users))
+        if len(users) > MOST_MEMBERS:
+            return never(f"to.uac_groups: more than {MOST_MEMBERS} users; ask for fewer groups at once")
+    return Sent(found={"users": list(users), "count": len(users)})
 
 
 def _members_of(group: int, account: ChaynsAccount) -> Generator[Step, HttpAnswer, list[int] | Failed]:
@@ -139,5 +136,11 @@ OPERATIONS: Mapping[str, Operation[ChaynsAccount]] = {
         arguments=Push, steps=push, about="A push notification to the devices of one user or one UAC group."
     ),
     "email": Operation(arguments=Email, steps=email, about="One e-mail to users and UAC groups."),
-    "members": Operation(arguments=Members, steps=members, about="The numbers of the users in UAC groups."),
+    "members": Operation(
+        arguments=Members,
+        steps=members,
+        about="The numbers of the users in UAC groups.",
+        finds=("users", "count"),
+        always=("users", "count"),
+    ),
 }

@@ -5,15 +5,16 @@ digits are numbers here, and "3, 5" is a list of them.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from bridge.adapter.answers import excerpt
-from bridge.model.event import Address
+from bridge.model.event import Address, Attachment
 
 MOST = 1000
 """Numbers in one list: chayns names no limit, and a longer one wants a UAC group, or a broadcast."""
 MOST_IMAGES = 10
+_PICTURE = re.compile(r"\.(gif|jpe?g|png|webp)\Z", re.IGNORECASE | re.ASCII)
 
 _LARGEST = 2**63 - 1
 _TOKEN = re.compile(r"[!-~]{1,8000}")
@@ -76,14 +77,14 @@ def _images(given: object) -> list[dict[str, str]]:
 
 
 def _is_url(text: str) -> bool:
+    # The length comes first: what normalises a host takes quadratic time for a long run of combining marks.
+    if len(text) > 2000 or not text.isprintable() or " " in text:
+        return False
     try:
         parts = urlsplit(text)
-        return (
-            len(text) <= 2000 and text.isprintable() and " " not in text
-            and parts.scheme in ("http", "https") and bool(parts.hostname)
-        )  # fmt: skip
     except ValueError:
         return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 _LISTS: Mapping[str, str] = {"users": "UserIds", "uac_groups": "UacIds", "sites": "ReceiverLocationIds"}
@@ -107,6 +108,27 @@ def intercom(to: Address) -> dict[str, object]:
         if to.get(key) is not None:
             fields[field] = read(to[key])
     return fields
+
+
+def pictures(fields: Mapping[str, object], attachments: Sequence[Attachment]) -> dict[str, object]:
+    """The fields with a reply's attachments among their images.
+
+    Raises ValueError for what is no picture, because chayns takes no other files.
+    """
+    if not attachments:
+        return dict(fields)
+    images = fields.get("Images")
+    shown: list[object] = list(images) if isinstance(images, list) else []
+    for number, one in enumerate(attachments):
+        kind = (one.type or "").lower()
+        if not (kind.startswith("image/") if kind else _PICTURE.search(one.name)):
+            raise ValueError(f"attachments.{number}: chayns can send pictures only, by their type or the name's ending")
+        if one.url is None or not _is_url(one.url):
+            raise ValueError(f"attachments.{number}.url: it is an address that begins with https://")
+        shown.append({"url": one.url})
+    if len(shown) > MOST_IMAGES:
+        raise ValueError(f"attachments: {len(shown)} pictures, at most {MOST_IMAGES} are sent")
+    return {**fields, "Images": shown}
 
 
 def lists(to: Address, keys: tuple[str, ...]) -> dict[str, list[int]]:

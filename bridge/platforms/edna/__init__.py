@@ -11,8 +11,9 @@ The bot: https://docs.edna.io/kb/bot-connect-api-description
 from bridge.adapter.protocol import Adapter, Route
 from bridge.platforms.edna.account import EdnaAccount
 from bridge.platforms.edna.inbound import parse, verify
+from bridge.platforms.edna.integrator import probe
 from bridge.platforms.edna.operations import OPERATIONS
-from bridge.platforms.edna.outbound import send
+from bridge.platforms.edna.outbound import CAN, send
 from bridge.platforms.edna.recipient import TO_KEYS
 
 adapter = Adapter(
@@ -20,11 +21,14 @@ adapter = Adapter(
     account=EdnaAccount,
     to_keys=TO_KEYS,
     routes=(
-        Route(method="POST", path="/hooks/{account}/{operation}"),
+        Route(method="POST", path="/hooks/{account}/{operation}", needs="hook_secret"),
         Route(method="POST", path="/hooks/{account}"),
     ),
     verify=verify,
     parse=parse,
     send=send,
     operations=OPERATIONS,
+    can=CAN,
+    sends=frozenset({"message", "attachment", "opened", "other"}),
+    probe=probe,
 )

@@ -1,12 +1,13 @@
 """The options of an edna account: who may call us, and as whom replies go out."""
 
 import re
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
-from bridge.adapter.account import Account, Options
+from bridge.adapter.account import Account, Duration, Options
 from bridge.adapter.secret import Secret, SecretOption
 from bridge.platforms.edna.session import Session
 
@@ -98,6 +99,8 @@ class EdnaAccount(Account):
     max_text: int = Field(default=LONGEST_TEXT, ge=1, le=LONGEST_TEXT)
     long_text: Literal["split", "refuse"] = "split"
     answer: Literal["async", "sync"] = "async"
+    answer_within: Duration = timedelta(seconds=3)
+    """How long a webhook may wait for its reply, for `answer = "sync"`: less than the bot's waiting timeout in edna."""
     client_fields: dict[Detail, Word] = Field(default_factory=_inferred_fields)
     training: Training | None = None
     _session: Session = PrivateAttr(default_factory=Session)
@@ -109,8 +112,6 @@ class EdnaAccount(Account):
                 "hook_secret and allowed_ips: both are missing, and edna signs nothing, so anybody could send events; "
                 'add hook_secret = { env = "EDNA_HOOK_SECRET" }, or the addresses that edna calls from'
             )
-        if self.answer == "sync":
-            raise ValueError('answer: "sync" is not available in this version; leave it out, or write "async"')
         return self
 
     @model_validator(mode="after")
@@ -123,6 +124,8 @@ class EdnaAccount(Account):
             raise ValueError('send_by: "bot" needs bot_token')
         if self.send_by not in ("auto", "bot") and self.login is None:
             raise ValueError(f'send_by: "{self.send_by}" needs login and password')
+        if self.answer == "sync" and self.send_by not in ("auto", "bot"):
+            raise ValueError(f'answer: "sync" is the bot\'s own answer, and send_by is "{self.send_by}"; leave one out')
         if self.send_by == "agent" and self.agent_login is None:
             raise ValueError('send_by: "agent" needs agent_login')
         return self

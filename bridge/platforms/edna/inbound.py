@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-from bridge.adapter.protocol import Answer, Notice, Webhook
+from bridge.adapter.protocol import Answer, Carried, Notice, Webhook
 from bridge.errors import Refused
 from bridge.model.event import Address, Attachment, Contact, Event, Kind, Sender
 from bridge.platforms.edna.account import EdnaAccount
 from bridge.platforms.edna.payload import Payload, read_payload
 from bridge.platforms.edna.recipient import one_line
+from bridge.platforms.edna.sync import answer_with
 
 REPEAT_WITHIN = timedelta(seconds=10)
 """How long the same body counts as a repeat where no id in it tells two of a kind apart."""
@@ -38,10 +39,17 @@ def verify(webhook: Webhook, account: EdnaAccount) -> None:
 
 
 def parse(webhook: Webhook, account: EdnaAccount) -> Notice:
-    """One webhook -> its events, and 202 at once: the bot's answer is a request of its own. Raises Refused(400)."""
+    """One webhook -> its events, and 202: the bot's answer is a request of its own. Raises Refused(400).
+
+    Where the account says so, what the client is to be answered is in the answer itself.
+    """
     said, raw = read_payload(webhook.body, _KNOWN)
     call = Call(webhook=webhook, account=account, said=said, raw=raw)
-    return Notice(events=_MEANINGS.get(said.action, _other)(call), answer=_TAKEN)
+    answer: Answer | Carried = _TAKEN
+    if account.answer == "sync" and said.action in _ANSWERED:
+        within = account.answer_within.total_seconds()
+        answer = Carried(within=within, answer=lambda reply: answer_with(reply, account), otherwise=_TAKEN)
+    return Notice(events=_MEANINGS.get(said.action, _other)(call), answer=answer)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +136,8 @@ _MEANINGS: Mapping[str, Callable[[Call], tuple[Event, ...]]] = {
     "WEBVIEW_CLOSED": _webview_closed,
 }
 _KNOWN = frozenset(_MEANINGS)
+_ANSWERED = ("MESSAGE", "INIT_CHAT")
+"""What edna waits for the bot's answer to."""
 
 
 def _has_somebody(said: Payload) -> bool:

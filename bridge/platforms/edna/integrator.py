@@ -11,9 +11,9 @@ from typing import Literal
 import orjson
 
 from bridge.adapter.answers import failure
-from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, HttpCall, Step
+from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, HttpCall, Step, Steps
 from bridge.adapter.secret import Secret
-from bridge.model.delivery import Failed
+from bridge.model.delivery import Failed, Sent, Unknown
 from bridge.platforms.edna.account import EdnaAccount
 
 LOG_IN = "/api/auth/login"
@@ -69,6 +69,14 @@ def by_integrator(
 
 def json_headers(name: str, value: str) -> dict[str, str]:
     return {name.lower(): value, "content-type": "application/json", "accept": "application/json"}
+
+
+def probe(account: EdnaAccount) -> Steps:
+    """Log in. An account that is only a bot's cannot be tried without writing to a client."""
+    if account.login is None:
+        return Unknown(reason="unknown", detail="bot_token: edna has no call that tries it and writes to nobody")
+    told = yield from _log_in(account)
+    return told if isinstance(told, Failed) else Sent()
 
 
 def _log_in(account: EdnaAccount) -> Generator[Step, HttpAnswer, Secret | Failed]:

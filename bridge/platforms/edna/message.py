@@ -6,13 +6,14 @@ for the bot's. Where a request takes one of several ids of the client, the one t
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from bridge.adapter.account import Options
+from bridge.adapter.argument import Whole
 from bridge.adapter.dialect import split, to_markdown, to_plain
 from bridge.model.delivery import Reply
 from bridge.platforms.edna.account import EdnaAccount, Way
@@ -26,6 +27,10 @@ PATHS: Mapping[Way, str] = {
     "outgoing": "/api/v1/messages/outgoing",
     "device": "/api/v1/messages/outgoing-to-device",
 }
+MOST_FILES = 20
+MOST_BUTTONS = 20
+"""Both are our own bounds."""
+
 _ENDING = re.compile(r"\.[^./\\\s]{1,20}\Z")
 
 
@@ -35,7 +40,7 @@ class File(Options):
     url: Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^https?://[^/\s]\S*$")]
     name: Annotated[str, Field(min_length=1, max_length=1000)]
     type: Annotated[str, Field(max_length=256, pattern=r"^[!-.0-~]+/[!-.0-~]+$")] | None = None
-    size: Annotated[int, Field(ge=0)] | None = None
+    size: Annotated[Whole, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
     def _shows(self) -> Self:
@@ -77,6 +82,39 @@ class Part:
     answer_id: str | None = None
 
 
+def files_of(reply: Reply) -> tuple[File, ...]:
+    """The reply's attachments. Raises ValueError naming what edna does not take: "attachments.0.name: ..."."""
+    files = []
+    for number, one in enumerate(reply.attachments):
+        given = {"url": one.url, "name": one.name, "type": one.type, "size": one.size}
+        try:
+            files.append(File.model_validate({key: value for key, value in given.items() if value is not None}))
+        except ValidationError as error:
+            raise ValueError(_named(f"attachments.{number}", error)) from None
+    if len(files) > MOST_FILES:
+        raise ValueError(f"attachments: {len(files)}, at most {MOST_FILES} are sent")
+    return tuple(files)
+
+
+def buttons_of(reply: Reply) -> tuple[QuickReply, ...]:
+    """The reply's quick replies. Raises ValueError naming the one that edna does not take."""
+    if len(reply.quick_replies) > MOST_BUTTONS:
+        raise ValueError(f"quick_replies: {len(reply.quick_replies)}, at most {MOST_BUTTONS} are sent")
+    buttons = []
+    for number, text in enumerate(reply.quick_replies):
+        try:
+            buttons.append(QuickReply(text=_sound(text)))
+        except ValidationError as error:
+            raise ValueError(_named(f"quick_replies.{number}", error)) from None
+    return tuple(buttons)
+
+
+def _named(place: str, error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join([place, *(str(part) for part in first["loc"])])
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"[:300]
+
+
 def texts_of(reply: Reply, account: EdnaAccount) -> tuple[tuple[str, str | None], ...]:
     """The reply as plain texts of at most `max_text` characters, with the Markdown beside it where it is one text.
 
@@ -95,6 +133,26 @@ def texts_of(reply: Reply, account: EdnaAccount) -> tuple[tuple[str, str | None]
         )
     # Marks that a cut would tear apart are worth less than words that arrive.
     return tuple((part, None) for part in split(plain, most))
+
+
+def parts_of(
+    texts: Sequence[tuple[str, str | None]],
+    files: tuple[File, ...],
+    buttons: tuple[QuickReply, ...],
+    answer_id: str | None,
+) -> list[Part]:
+    """A part for each text, the last one with all files and quick replies."""
+    last = len(texts)
+    return [
+        Part(
+            text=text,
+            formatted=formatted,
+            files=files if number == last else (),
+            quick_replies=buttons if number == last else (),
+            answer_id=None if answer_id is None else f"{answer_id}-{number}",
+        )
+        for number, (text, formatted) in enumerate(texts, start=1)
+    ]
 
 
 def body_of(way: Way, part: Part, whom: Recipient, account: EdnaAccount) -> Body:
@@ -144,11 +202,11 @@ def _by_agent(part: Part, whom: Recipient, account: EdnaAccount) -> Body:
         raise ValueError("to: write threads_client_id or client_id")
     return {
         "text": part.text or None,
-        "attachments": _files(part),
+        "attachments": _files(part) or [],
         **_client(whom),
+        "channelType": whom.channel or account.channel_type,
         "login": account.agent_login,
         "status": account.agent_status,
-        "channelType": whom.channel or account.channel_type,
         "appMarker": whom.app_marker or account.app_marker,
     }
 

@@ -1,4 +1,4 @@
-"""What edna can do beside replies. What a look-up finds is the outcome's reference, as a JSON text of bounded size."""
+"""What edna can do beside replies. What a look-up finds is plain values of bounded number and size."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Self
@@ -9,14 +9,15 @@ from pydantic import Field, model_validator
 
 from bridge.adapter.account import Options
 from bridge.adapter.answers import excerpt, failure
+from bridge.adapter.argument import Number
 from bridge.adapter.protocol import HttpAnswer, Operation, Steps
-from bridge.model.delivery import Failed, Reply, Sent
+from bridge.model.delivery import Delivery, Failed, Reply, Sent
 from bridge.model.event import Address
 from bridge.platforms.edna.account import EdnaAccount
 from bridge.platforms.edna.integrator import by_integrator, is_taken
-from bridge.platforms.edna.message import Body, File, Part, QuickReply, body_of, texts_of
-from bridge.platforms.edna.outbound import named, never, post
-from bridge.platforms.edna.recipient import LARGEST, Recipient, read_recipient, way_to
+from bridge.platforms.edna.message import MOST_BUTTONS, MOST_FILES, Body, File, QuickReply, body_of, parts_of, texts_of
+from bridge.platforms.edna.outbound import answer_id, named, never, post
+from bridge.platforms.edna.recipient import Recipient, read_recipient, way_to
 
 THREAD_FIELDS = (
     "id", "status", "startTime", "stateChangeTime", "unread", "unanswered", "lastAgent", "lastAgentLogin",
@@ -34,8 +35,8 @@ class Message(Options):
     """`text` is plain; `files` and `quick_replies` go with its last part."""
 
     text: Annotated[str, Field(max_length=100_000)] = ""
-    files: Annotated[list[File], Field(max_length=20)] = Field(default_factory=list)
-    quick_replies: Annotated[list[QuickReply], Field(max_length=20)] = Field(default_factory=list)
+    files: Annotated[list[File], Field(max_length=MOST_FILES)] = Field(default_factory=list)
+    quick_replies: Annotated[list[QuickReply], Field(max_length=MOST_BUTTONS)] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -47,7 +48,7 @@ class Message(Options):
 class Assign(Options):
     """The agent, by number or by log-in."""
 
-    user_id: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    user_id: Number | None = None
     login: Line | None = None
 
     @model_validator(mode="after")
@@ -87,11 +88,17 @@ def _steps(make: Make) -> Callable[[Any, Address, EdnaAccount], Steps]:
     return steps
 
 
-def _message(arguments: Message, whom: Recipient, account: EdnaAccount) -> Steps:
+def _message_of(arguments: Message, delivery: Delivery, account: EdnaAccount) -> Steps:
+    def named_so(arguments: Message, whom: Recipient, account: EdnaAccount) -> Steps:
+        return _message(arguments, whom, account, answer_id(delivery, account))
+
+    return _steps(named_so)(arguments, delivery.to, account)
+
+
+def _message(arguments: Message, whom: Recipient, account: EdnaAccount, name: str | None = None) -> Steps:
     way = way_to(whom, account)
     texts = texts_of(Reply(text=arguments.text), account) or (("", None),)
-    parts = [Part(text=text) for text, _ in texts[:-1]]
-    parts.append(Part(text=texts[-1][0], files=tuple(arguments.files), quick_replies=tuple(arguments.quick_replies)))
+    parts = parts_of(texts, tuple(arguments.files), tuple(arguments.quick_replies), name)
     bodies = [body_of(way, part, whom, account) for part in parts]
     taken: tuple[str, ...] = ()
     for body in bodies:
@@ -130,7 +137,7 @@ def _profile(arguments: Nothing, whom: Recipient, account: EdnaAccount) -> Steps
         raise ValueError("to.threads_client_id: missing; a profile is found by it")
     path = f"/api/v1/clients/internal/{whom.threads_client_id}/profile"
     answer = yield from by_integrator(account, "GET", path, safe=True)
-    return _found(answer, plain_facts)
+    return _found(answer, lambda body: {"profile": plain_facts(body)})
 
 
 def _client(arguments: Client, whom: Recipient, account: EdnaAccount) -> Steps:
@@ -167,7 +174,7 @@ def _found(answer: HttpAnswer | Failed, read: Callable[[Any], object]) -> Sent |
     except ValueError as error:
         detail = f"the answer cannot be read: {excerpt(str(error).encode(errors='replace'), 100)}"
         return Failed(reason="unavailable", detail=detail)
-    return Sent(reference=orjson.dumps(facts).decode())
+    return Sent(found=facts)
 
 
 def plain_facts(body: Any, fields: tuple[str, ...] = ()) -> dict[str, object]:
@@ -182,25 +189,37 @@ def plain_facts(body: Any, fields: tuple[str, ...] = ()) -> dict[str, object]:
     return dict(list(plain.items())[:MOST_FACTS])
 
 
-def _clients(body: Any) -> list[dict[str, object]]:
+def _clients(body: Any) -> dict[str, object]:
+    """All of them, and the facts of the first beside them, since one is what is mostly looked for."""
     if not isinstance(body, list):
         raise ValueError("it is not a list of clients")
-    return [plain_facts(client, CLIENT_FIELDS) for client in body[:MOST_CLIENTS]]
+    clients = [plain_facts(client, CLIENT_FIELDS) for client in body[:MOST_CLIENTS]]
+    return {**(clients[0] if clients else {}), "clients": clients}
 
 
 OPERATIONS: Mapping[str, Operation[EdnaAccount]] = {
     "message": Operation(
-        arguments=Message, steps=_steps(_message), about="Write to a client, with files or the bot's quick replies."
+        arguments=Message,
+        steps=_steps(_message),
+        of_delivery=_message_of,
+        about="Write to a client, with files or the bot's quick replies.",
     ),
     "assign": Operation(arguments=Assign, steps=_steps(_assign), about="Give the thread to an agent."),
     "block": Operation(arguments=Block, steps=_steps(_block), about="Block the client, with a reason."),
     "thread": Operation(
-        arguments=Nothing, steps=_steps(_thread), about="Look up a thread: its status, agents and client."
+        arguments=Nothing,
+        steps=_steps(_thread),
+        about="Look up a thread: its status, agents and client.",
+        finds=THREAD_FIELDS,
     ),
     "client": Operation(
         arguments=Client,
         steps=_steps(_client),
         about="Look up clients in short: who they are, and whether a thread is open.",
+        finds=(*CLIENT_FIELDS, "clients"),
+        always=("clients",),
     ),
-    "profile": Operation(arguments=Nothing, steps=_steps(_profile), about="Look up a client's profile."),
+    "profile": Operation(
+        arguments=Nothing, steps=_steps(_profile), about="Look up a client's profile.", finds=("profile",)
+    ),
 }

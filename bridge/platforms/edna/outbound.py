@@ -4,14 +4,17 @@ from collections.abc import Generator, Sequence
 
 import orjson
 
+from bridge.adapter.ability import unsayable
 from bridge.adapter.answers import failure
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Step, Steps
+from bridge.adapter.protocol import Ability, HttpAnswer, HttpCall, Step, Steps
 from bridge.clock import to_ms
 from bridge.model.delivery import Delivery, Failed, Sent
 from bridge.platforms.edna.account import EdnaAccount, Way
 from bridge.platforms.edna.integrator import by_integrator, is_taken, json_headers
-from bridge.platforms.edna.message import PATHS, Body, Part, body_of, texts_of
+from bridge.platforms.edna.message import PATHS, Body, Part, body_of, buttons_of, files_of, parts_of, texts_of
 from bridge.platforms.edna.recipient import one_line, read_recipient, way_to
+
+CAN: frozenset[Ability] = frozenset({"attachments", "quick_replies"})
 
 
 def send(delivery: Delivery, account: EdnaAccount) -> Steps:
@@ -19,16 +22,10 @@ def send(delivery: Delivery, account: EdnaAccount) -> Steps:
 
     Parts that edna took in an earlier attempt of this process are not sent again.
     """
-    if delivery.reply.private:
-        return never("private: edna shows all to the client; leave `private` out")
     try:
-        whom = read_recipient(delivery.to)
-        way = way_to(whom, account)
-        bodies = [body_of(way, part, whom, account) for part in _parts(delivery, account)]
+        way, bodies = messages_of(delivery, account)
     except ValueError as error:
         return never(str(error))
-    if not bodies:
-        return never("reply: it has no text, and edna takes no empty message")
     session, taken = account.session, account.session.taken(delivery)
     for body in bodies[len(taken) :]:
         told = yield from post(way, body, account)
@@ -41,14 +38,29 @@ def send(delivery: Delivery, account: EdnaAccount) -> Steps:
     return Sent(reference=named(taken))
 
 
+def messages_of(delivery: Delivery, account: EdnaAccount) -> tuple[Way, list[Body]]:
+    """The way that a reply goes, and the bodies of its requests, at least one. Raises ValueError: it cannot be said."""
+    if (why := unsayable(delivery.reply, "edna", CAN)) is not None:
+        raise ValueError(why)
+    whom = read_recipient(delivery.to)
+    way = way_to(whom, account)
+    bodies = [body_of(way, part, whom, account) for part in _parts(delivery, account)]
+    if not bodies:
+        raise ValueError("reply: it has no text, and edna takes no empty message")
+    return way, bodies
+
+
 def _parts(delivery: Delivery, account: EdnaAccount) -> list[Part]:
-    """`answer_id` is the same in every attempt, and another for every delivery and part."""
-    stem = f"{account.name}-{delivery.id}-{to_ms(delivery.created_at)}"
-    texts = texts_of(delivery.reply, account)
-    return [
-        Part(text=text, formatted=formatted, answer_id=f"{stem}-{number}")
-        for number, (text, formatted) in enumerate(texts, start=1)
-    ]
+    """Files and quick replies go with the last part. Raises ValueError naming what edna does not take."""
+    reply = delivery.reply
+    files, buttons = files_of(reply), buttons_of(reply)
+    texts = texts_of(reply, account) or ((("", None),) if files or buttons else ())
+    return parts_of(texts, files, buttons, answer_id(delivery, account))
+
+
+def answer_id(delivery: Delivery, account: EdnaAccount) -> str:
+    """The same in every attempt, and another for every delivery; the number of the part follows."""
+    return f"{account.name}-{delivery.id}-{to_ms(delivery.created_at)}"
 
 
 def post(way: Way, body: Body, account: EdnaAccount) -> Generator[Step, HttpAnswer, str | Failed]:

@@ -7,7 +7,7 @@ from bridge.adapter.protocol import Adapter
 from bridge.platforms.groupalarm.account import GroupAlarmAccount
 from bridge.platforms.groupalarm.inbound import refuse_all
 from bridge.platforms.groupalarm.operations import OPERATIONS
-from bridge.platforms.groupalarm.outbound import send
+from bridge.platforms.groupalarm.outbound import probe, send
 from bridge.platforms.groupalarm.target import KEYS
 
 adapter = Adapter(
@@ -18,4 +18,5 @@ adapter = Adapter(
     parse=refuse_all,
     send=send,
     operations=OPERATIONS,
+    probe=probe,
 )

@@ -32,9 +32,6 @@ def ask(
     headers = _headers(account)
     if body is not None:
         headers["content-type"] = content_type
-    if method != "DELETE" and not body:
-        # The door's client leaves it out where there is no body, and many servers then answer 411.
-        headers["content-length"] = "0"
     return HttpCall(method=method, url=account.base_url + path, headers=headers, body=body, safe=method != "POST")
 
 

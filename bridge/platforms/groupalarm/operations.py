@@ -13,11 +13,12 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.adapter.account import Options
+from bridge.adapter.argument import Number, Whole
 from bridge.adapter.protocol import HttpAnswer, Operation, Steps
 from bridge.model.delivery import Failed, Outcome, Sent
 from bridge.model.event import Address
 from bridge.platforms.groupalarm import rooms
-from bridge.platforms.groupalarm.account import GroupAlarmAccount, Number
+from bridge.platforms.groupalarm.account import GroupAlarmAccount
 from bridge.platforms.groupalarm.calls import ask, failed, is_taken, json, never, sound, unreadable
 from bridge.platforms.groupalarm.target import needed_organization, only, organization, room_number, whole_room
 
@@ -52,8 +53,8 @@ class Page(Options):
     """Either all, or a page; GroupAlarm's own default is the first 10."""
 
     all: bool = False
-    limit: int | None = Field(default=None, ge=1, le=50)
-    offset: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    limit: Annotated[Whole, Field(ge=1, le=50)] | None = None
+    offset: Annotated[Whole, Field(ge=0, le=2**63 - 1)] | None = None
 
     @model_validator(mode="after")
     def _all_or_some(self) -> Self:
@@ -105,9 +106,10 @@ def list_rooms(arguments: Page, to: Address, account: GroupAlarmAccount) -> Step
     if not is_taken(answer):
         return failed(answer)
     try:
-        return rooms.read_page(answer.body)
+        found = rooms.read_page(answer.body)
     except ValueError as error:
         return unreadable("the list of rooms", error)
+    return Sent(found={"rooms": [room.facts() for room in found.rooms], "total": found.total})
 
 
 def create_room(arguments: NewRoom, to: Address, account: GroupAlarmAccount) -> Steps:
@@ -203,16 +205,38 @@ def _made(answer: HttpAnswer) -> Outcome:
 
 
 OPERATIONS: Mapping[str, Operation[GroupAlarmAccount]] = {
-    "room": Operation(arguments=Nothing, steps=room, about="Read a room, or the room of an event."),
-    "rooms": Operation(arguments=Page, steps=list_rooms, about="List the rooms of an organization, or one's own."),
-    "create_room": Operation(arguments=NewRoom, steps=create_room, about="Create a custom room."),
-    "rename_room": Operation(arguments=Rename, steps=change_room, about="Give a custom room another name."),
-    "update_room": Operation(arguments=Change, steps=change_room, about="Change a custom room's name, users or both."),
+    "room": Operation(
+        arguments=Nothing, steps=room, about="Read a room, or the room of an event.", finds=rooms.FACTS, always=("id",)
+    ),
+    "rooms": Operation(
+        arguments=Page,
+        steps=list_rooms,
+        about="List the rooms of an organization, or one's own.",
+        finds=("rooms", "total"),
+        always=("rooms", "total"),
+    ),
+    "create_room": Operation(
+        arguments=NewRoom, steps=create_room, about="Create a custom room.", finds=rooms.FACTS, always=("id",)
+    ),
+    "rename_room": Operation(
+        arguments=Rename, steps=change_room, about="Give a custom room another name.", finds=rooms.FACTS, always=("id",)
+    ),
+    "update_room": Operation(
+        arguments=Change,
+        steps=change_room,
+        about="Change a custom room's name, users or both.",
+        finds=rooms.FACTS,
+        always=("id",),
+    ),
     "delete_room": Operation(arguments=Nothing, steps=delete_room, about="Delete a custom room."),
     "avatar": Operation(arguments=Avatar, steps=set_avatar, about="Set a custom room's picture."),
     "remove_avatar": Operation(arguments=Nothing, steps=set_avatar, about="Remove a custom room's picture."),
     "create_default_room": Operation(
-        arguments=Nothing, steps=create_default_room, about="Create the organization's default room."
+        arguments=Nothing,
+        steps=create_default_room,
+        about="Create the organization's default room.",
+        finds=rooms.FACTS,
+        always=("id",),
     ),
     "remove_default_room": Operation(
         arguments=Nothing, steps=remove_default_room, about="Remove the organization's default room."

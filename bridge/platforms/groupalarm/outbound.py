@@ -3,18 +3,20 @@
 Source: https://developer.groupalarm.com/api/chat.html. What the answer holds is not published; any 2xx means sent.
 """
 
+from bridge.adapter.ability import unsayable
 from bridge.adapter.dialect import split, to_plain
 from bridge.adapter.protocol import Steps
 from bridge.model.delivery import Delivery, Failed, Sent, Unknown
 from bridge.platforms.groupalarm.account import GroupAlarmAccount
 from bridge.platforms.groupalarm.calls import ask, failed, is_taken, json, never, sound
+from bridge.platforms.groupalarm.rooms import list_call
 from bridge.platforms.groupalarm.target import room_number
 
 
 def send(delivery: Delivery, account: GroupAlarmAccount) -> Steps:
     """Send the reply as plain text, in several messages where it is longer than `max_text`."""
-    if delivery.reply.private:
-        return never("private: everybody in a room reads a message; leave `private` out")
+    if (why := unsayable(delivery.reply, "groupalarm", frozenset())) is not None:
+        return never(why)
     text = sound(to_plain(delivery.reply))
     if not text.strip():
         return never("reply: it has no text")
@@ -28,6 +30,12 @@ def send(delivery: Delivery, account: GroupAlarmAccount) -> Steps:
         if not is_taken(answer):
             return _broken_off(failed(answer), number, len(parts))
     return Sent()
+
+
+def probe(account: GroupAlarmAccount) -> Steps:
+    """Read the list of rooms, one of them."""
+    answer = yield list_call(account, None, limit=1)
+    return Sent() if is_taken(answer) else failed(answer)
 
 
 def _broken_off(failure: Failed, taken: int, parts: int) -> Failed | Unknown:

@@ -5,7 +5,7 @@ a `matrixRoomID` in place of the numeric `id`, cannot be read.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
 import orjson
 
@@ -32,17 +32,26 @@ class Room:
     avatar_url: str | None = None
     scheduled_deletion: str | None = None
 
+    def facts(self) -> dict[str, object]:
+        """What is known of it, as plain values."""
+        known = asdict(self)
+        return {**known, "users": None if self.users is None else list(self.users)}
+
+
+FACTS = tuple(field.name for field in fields(Room))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rooms(Sent):
-    """The rooms that were asked for, made or changed. `reference` is the room's id where it is one room."""
+    """A list of rooms, and how many there are in all where GroupAlarm says it. Operations give it as `found`."""
 
     rooms: tuple[Room, ...] = ()
     total: int | None = None
 
 
-def one(room: Room) -> Rooms:
-    return Rooms(reference=str(room.id), rooms=(room,))
+def one(room: Room) -> Sent:
+    """The outcome of what was asked, made or changed about one room."""
+    return Sent(reference=str(room.id), found=room.facts())
 
 
 def read_room(body: bytes) -> Room:

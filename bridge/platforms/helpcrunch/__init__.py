@@ -7,12 +7,10 @@ Webhooks: https://docs.helpcrunch.com/webhooks/setting-up-webhooks
 
 from bridge.adapter.protocol import Adapter, Route
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
-from bridge.platforms.helpcrunch.inbound import parse, verify
+from bridge.platforms.helpcrunch.inbound import MEANINGS, parse, verify
 from bridge.platforms.helpcrunch.operations import OPERATIONS
-from bridge.platforms.helpcrunch.outbound import send
+from bridge.platforms.helpcrunch.outbound import CAN, probe, send
 from bridge.platforms.helpcrunch.reconcile import reconcile
-
-__all__ = ["adapter", "reconcile"]
 
 adapter = Adapter(
     name="helpcrunch",
@@ -23,4 +21,8 @@ adapter = Adapter(
     parse=parse,
     send=send,
     operations=OPERATIONS,
+    can=CAN,
+    sends=frozenset(kind for kind, _ in MEANINGS.values()),
+    probe=probe,
+    reconcile=reconcile,
 )

@@ -1,18 +1,21 @@
 """What may be given to HelpCrunch's operations, and how it is written for its API."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from bridge.adapter.account import Options
+from bridge.adapter.argument import Number
 from bridge.platforms.helpcrunch.values import plain_status
 
 # How the API spells them; "onhold" and "on-hold", which it answers with, are understood too.
 STATUSES = ("new", "opened", "pending", "on hold", "no communication", "closed")
 _LAST = 253_402_300_799
+# Eight digits are a day: "20260328".
+_SECONDS = re.compile(r"[0-9]{9,12}")
 
-Number = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Line = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -23,6 +26,8 @@ def _status(given: object) -> object:
 
 def _moment(given: object) -> object:
     """ "2026-03-28T09:00+02:00", or seconds since 1970."""
+    if isinstance(given, str) and _SECONDS.fullmatch(given.strip()):
+        given = int(given)
     try:
         if isinstance(given, int | float) and not isinstance(given, bool):
             given = datetime.fromtimestamp(given, UTC)

@@ -106,6 +106,7 @@ def parse(webhook: Webhook, account: HelpCrunchAccount) -> Notice:
         state=_state(said),
         channel={"message.chat": "chat", "message.email": "email"}.get(name.rpartition(".")[0]),
         raw={**envelope, "eventData": data},
+        reference=_message_id(said),
     )
     return Notice(events=(event,), answer=_TAKEN)
 
@@ -173,6 +174,12 @@ def _contact(customer: Mapping[str, object]) -> Contact:
         phone=_text(customer.get("phone")),
         extra=extra,
     )
+
+
+def _message_id(said: Said) -> str | None:
+    """The number of the message, which the answer to sending one has too: an echo of our own is known by it."""
+    number = whole_number(said.part("message").get("id")) if said.name.startswith("message.") else None
+    return None if number is None else str(number)
 
 
 def _text(given: object) -> str | None:

@@ -108,12 +108,12 @@ def update_customer(arguments: Customer, to: Address, account: HelpCrunchAccount
 
 
 def create_customer(arguments: Customer, to: Address, account: HelpCrunchAccount) -> Steps:
-    """Nobody is looked for: `to` is not read. The reference is the new customer's number."""
+    """Nobody is looked for: `to` is not read. What is found is the new customer's number."""
     answer = yield a_call(account, "POST", "/customers", arguments.written())
     if not is_taken(answer):
         return refusal(answer)
     number = number_in(answer.body)
-    return Sent(reference=None if number is None else str(number))
+    return Sent(reference=None if number is None else str(number), found=None if number is None else {"id": number})
 
 
 def send_event(arguments: SendEvent, to: Address, account: HelpCrunchAccount) -> Steps:
@@ -137,6 +137,8 @@ OPERATIONS: Mapping[str, Operation[HelpCrunchAccount]] = {
     "tag": Operation(arguments=Tags, steps=_Tagging(method="PUT"), about="Tags the customer."),
     "untag": Operation(arguments=Tags, steps=_Tagging(method="DELETE"), about="Takes tags from the customer."),
     "update_customer": Operation(arguments=Customer, steps=update_customer, about="Changes facts of the customer."),
-    "create_customer": Operation(arguments=Customer, steps=create_customer, about="Makes a new customer."),
+    "create_customer": Operation(
+        arguments=Customer, steps=create_customer, about="Makes a new customer.", finds=("id",), always=("id",)
+    ),
     "send_event": Operation(arguments=SendEvent, steps=send_event, about="Records an event of the customer."),
 }

@@ -3,12 +3,15 @@
 Source: https://docs.helpcrunch.com/rest-api-v1/create-message-v1.
 """
 
+from bridge.adapter.ability import unsayable
 from bridge.adapter.dialect import to_markdown, to_plain
-from bridge.adapter.protocol import Steps
+from bridge.adapter.protocol import Ability, Steps
 from bridge.model.delivery import Delivery, Failed, Reply, Sent
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
 from bridge.platforms.helpcrunch.calls import a_call, is_taken, never, number_in, refusal
 from bridge.platforms.helpcrunch.recipient import find_chat
+
+CAN: frozenset[Ability] = frozenset({"private"})
 
 
 def send(delivery: Delivery, account: HelpCrunchAccount) -> Steps:
@@ -16,6 +19,8 @@ def send(delivery: Delivery, account: HelpCrunchAccount) -> Steps:
 
     A customer without a chat gets one where the account names an `application`; a private note begins none.
     """
+    if (why := unsayable(delivery.reply, "helpcrunch", CAN)) is not None:
+        return never(why)
     if not delivery.reply.text.strip():
         return never("reply: it has no text, and HelpCrunch takes no empty message")
     chat = yield from find_chat(delivery.to, account, begin=not delivery.reply.private)
@@ -29,16 +34,21 @@ def send(delivery: Delivery, account: HelpCrunchAccount) -> Steps:
     return Sent(reference=None if number is None else str(number))
 
 
+def probe(account: HelpCrunchAccount) -> Steps:
+    """Read the list of agents, one of them. Source: https://docs.helpcrunch.com/rest-api-v1, the page on agents."""
+    answer = yield a_call(account, "GET", "/agents?limit=1", safe=True)
+    return Sent() if is_taken(answer) else refusal(answer)
+
+
 def _message(chat: int, reply: Reply, agent: int) -> dict[str, object]:
-    message: dict[str, object] = {
+    formatted = {"markdownText": _sound(to_markdown(reply))} if reply.format == "markdown" else {}
+    return {
         "chat": chat,
         "text": _sound(to_plain(reply)),
+        **formatted,
         "agent": agent,
         "type": "private" if reply.private else "message",
     }
-    if reply.format == "markdown":
-        message["markdownText"] = _sound(to_markdown(reply))
-    return message
 
 
 def _sound(text: str) -> str:

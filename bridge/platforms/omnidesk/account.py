@@ -1,24 +1,34 @@
-"""The options of an account that stands in for Omnidesk: who may call us, and how replies go back."""
+"""The options of an Omnidesk account: who may call us, how replies go back, and the real Omnidesk that we call."""
 
 import re
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from bridge.adapter.account import Account
+from bridge.adapter import mapping
+from bridge.adapter.account import Account, Duration
+from bridge.adapter.mapping import KnownKind, PathOption
 from bridge.adapter.secret import Secret, SecretOption
+from bridge.adapter.signatures import standard_key
+from bridge.model.event import Sender
 
 _BASE_URL = re.compile(
     r"(https?)://([a-z0-9-]+(?:\.[a-z0-9-]+)*)(?::([0-9]{1,5}))?(/[a-z0-9.:/-]*)?", re.ASCII | re.IGNORECASE
 )
 _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*")
 _MESSAGE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_LONGEST_WAIT = timedelta(seconds=20)
+_HEADER = re.compile(r"[!-~]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 Network = IPv4Network | IPv6Network
 Word = Literal["session", "message", "id", "account_token"]
+
+# Standard Webhooks recommends these two; where Omnidesk's webhooks have the rest is not published.
+_WEBHOOK_FIELDS: dict[mapping.Field, str] = {"kind": "type", "at": "timestamp"}
 
 
 def base_url(text: str) -> str | None:
@@ -81,7 +91,25 @@ def _message_path(text: str) -> str:
     return text
 
 
+def _key(key: Secret) -> Secret:
+    if not _HEADER.fullmatch(key.reveal()):
+        raise ValueError("a key has no blanks, line ends or letters outside ASCII: copy it again")
+    return key
+
+
+def _webhook_secret(secret: Secret) -> Secret:
+    standard_key(secret)
+    return secret
+
+
+def _short(within: timedelta) -> timedelta:
+    if within > _LONGEST_WAIT:
+        raise ValueError('must be at most "20s", for a chat server waits for the answer; "0" does not wait')
+    return within
+
+
 Token = Annotated[str, Field(pattern=r"^[a-zA-Z0-9]{10,255}$")]
+BaseUrl = Annotated[str, AfterValidator(_chat_server)]
 FieldName = Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
 
 
@@ -91,20 +119,39 @@ def _guessed_fields() -> dict[Word, str]:
 
 
 class OmnideskAccount(Account):
-    """A chat server that speaks the Omnidesk chat API to us. doc.md describes every option."""
+    """A chat server that calls us, a real Omnidesk that we call, and its webhooks: each alone, or together.
+
+    doc.md describes every option.
+    """
 
     platform: Literal["omnidesk"] = "omnidesk"
-    api_keys: list[SecretOption] = Field(min_length=1)
     chat_account_tokens: list[Token] = Field(default_factory=list)
-    chat_servers: list[Annotated[str, AfterValidator(_chat_server)]] = Field(min_length=1)
+
+    # The stand-in for Omnidesk, which chat servers call.
+    api_keys: list[SecretOption] = Field(default_factory=list)
+    chat_servers: list[BaseUrl] = Field(default_factory=list)
     whitelisted_domains: list[Annotated[str, AfterValidator(_domain)]] = Field(default_factory=list)
     blacklisted_ips: list[Annotated[Network, BeforeValidator(_network)]] = Field(default_factory=list)
     greeting: str | None = Field(default=None, min_length=1, max_length=2000)
     max_text: int = Field(default=10_000, ge=1, le=100_000)
+    ticket_within: Annotated[Duration, AfterValidator(_short)] = timedelta(seconds=3)
     message_path: Annotated[str, AfterValidator(_message_path)] = "/messageForCustomer"
     message_format: Literal["json", "form"] = "json"
     message_fields: dict[Word, FieldName] = Field(default_factory=_guessed_fields)
     message_api_key: SecretOption | None = None
+
+    # The client of a real Omnidesk.
+    base_url: BaseUrl | None = None
+    api_key: Annotated[SecretOption, AfterValidator(_key)] | None = None
+    call_format: Literal["multipart", "form", "json"] = "multipart"
+    forward_chat_server: BaseUrl | None = None
+    plain_names: bool = True
+
+    # Omnidesk's own webhooks.
+    webhook_secrets: list[Annotated[SecretOption, AfterValidator(_webhook_secret)]] = Field(default_factory=list)
+    webhook_fields: dict[mapping.Field, PathOption] = Field(default_factory=dict)
+    webhook_kinds: dict[str, KnownKind] = Field(default_factory=dict)
+    webhook_senders: dict[str, Sender] = Field(default_factory=dict)
 
     @field_validator("message_fields")
     @classmethod
@@ -117,6 +164,34 @@ class OmnideskAccount(Account):
         if "account_token" in fields and not info.data.get("chat_account_tokens"):
             raise ValueError('"account_token" needs a token: put it into chat_account_tokens')
         return fields
+
+    @field_validator("webhook_fields")
+    @classmethod
+    def _has_no_id(cls, fields: dict[mapping.Field, str]) -> dict[mapping.Field, str]:
+        if "id" in fields:
+            raise ValueError('"id" is the header webhook-id: leave it out')
+        return fields
+
+    @model_validator(mode="after")
+    def _can_do_something(self) -> Self:
+        if self.api_keys and not self.chat_servers:
+            raise ValueError('chat_servers: missing; write for example ["https://chat.example.com"]')
+        if self.chat_servers and not self.api_keys:
+            raise ValueError('api_keys: missing; write for example [{ env = "SITE_API_KEY" }]')
+        if self.base_url is not None and self.api_key is None:
+            raise ValueError("api_key: missing; it is made in Omnidesk, with the permission API_CHAT")
+        if self.api_key is not None and self.base_url is None:
+            raise ValueError('base_url: missing; write for example "https://company.omnidesk.com"')
+        if not (self.api_keys or self.api_key or self.webhook_secrets):
+            raise ValueError(
+                "api_keys and chat_servers (a chat server calls the bridge), base_url and api_key (the bridge calls "
+                "Omnidesk) or webhook_secrets (Omnidesk's webhooks): one of these is needed"
+            )
+        return self
+
+    def webhook_path(self, field: mapping.Field) -> str | None:
+        """Where in the body of one of Omnidesk's webhooks the field is, if that is known."""
+        return self.webhook_fields.get(field) or _WEBHOOK_FIELDS.get(field)
 
     def credentials(self) -> tuple[Secret, ...]:
         return tuple(self.api_keys)

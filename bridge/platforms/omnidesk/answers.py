@@ -4,7 +4,7 @@ The shapes (`result`, `item`, `error`) are the API's. The names inside `item` ar
 "No content" for these operations. doc.md lists them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -37,6 +37,14 @@ def ticket(conversation: str) -> int:
 
 def message_sent(conversation: str) -> Answer:
     return Answer(body=b'{"type":"result","message":"Message sent.","ticketID":%d}' % ticket(conversation))
+
+
+def forwarded(otherwise: Answer, found: object) -> Answer:
+    """The answer with the ticket that Omnidesk told when the message was passed on; `otherwise` where it told none."""
+    number = found.get("ticketID") if isinstance(found, Mapping) else None
+    if not isinstance(number, int) or isinstance(number, bool):
+        return otherwise
+    return Answer(body=orjson.dumps({"type": "result", "message": "Message sent.", "ticketID": number}))
 
 
 def config(account: OmnideskAccount) -> Callable[[Standing], Answer]:

@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 import orjson
 from msgspec import Struct
@@ -33,6 +33,9 @@ _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]",
 # RFC 7578 forbids this form, and older HTTP libraries send it for names that are not ASCII.
 _EXTENDED_NAME = re.compile(r";\s?filename\*=utf-8''([^;\s]*)", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_PLAIN_TYPE = re.compile(r"multipart/form-data; ?boundary=([0-9A-Za-z_-]{1,70})", re.ASCII)
+_PLAIN_HEAD = re.compile(rb'\r\nContent-Disposition: form-data; name="([0-9A-Za-z_.-]{1,100})"\r\n\r\n')
+_THE_END = (b"--", b"--\r\n")
 _AS_IT_IS = ("7bit", "8bit", "binary")
 
 
@@ -52,6 +55,9 @@ def read_body(content_type: str, body: bytes) -> Body:
     if media == "application/json":
         return Body(fields=_json(body))
     if media == "multipart/form-data":
+        plain = _PLAIN_TYPE.fullmatch(content_type)
+        if plain is not None and (fields := _plain_multipart(plain[1].encode(), body)) is not None:
+            return Body(fields=fields)
         boundary = parse_options_header(content_type)[1].get("boundary")
         if boundary is not None:
             return _multipart(boundary, body)
@@ -125,13 +131,39 @@ def _urlencoded(body: bytes) -> dict[str, object]:
         )
     if _BROKEN_ESCAPE.search(body):
         raise Refused(400, "body: a % that no two hexadecimal digits follow; a % itself is written %25")
+    if body.count(b"&") >= MOST_FIELDS:
+        raise Refused(400, f"body: more than {MOST_FIELDS} fields")
+    parts = [part.partition(b"=") for part in body.split(b"&") if part]
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+        return _once([(_unquoted(name), _unquoted(value)) for name, _, value in parts])
     except UnicodeDecodeError:
         raise Refused(400, "body: not UTF-8") from None
-    except ValueError:
-        raise Refused(400, f"body: more than {MOST_FIELDS} fields") from None
-    return _once(pairs)
+
+
+def _unquoted(part: bytes) -> str:
+    return unquote_to_bytes(part.replace(b"+", b" ")).decode()
+
+
+def _plain_multipart(boundary: bytes, body: bytes) -> dict[str, object] | None:
+    """The fields of a body that has nothing but fields, each with the one header it needs; None for any other.
+
+    Most chat servers write theirs so, and it takes a fraction of the time of the parser that understands everything.
+    """
+    if len(body) > LARGEST:
+        return None
+    first, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary, MOST_FIELDS + 1)
+    if first or len(parts) < 2 or parts.pop() not in _THE_END:
+        return None
+    fields: dict[str, object] = {}
+    for part in parts:
+        head = _PLAIN_HEAD.match(part)
+        if head is None:
+            return None
+        try:
+            fields[head[1].decode()] = part[head.end() :].decode()
+        except UnicodeDecodeError:
+            return None
+    return fields if len(fields) == len(parts) else None
 
 
 def _multipart(boundary: str, body: bytes) -> Body:

@@ -1,14 +1,18 @@
-"""What a chat server calls -> events, and the answers it reads. The operations are in operations.py."""
+"""What a chat server calls -> events, and the answers it reads. The operations are in operations.py.
+
+Calls name an operation in their path; Omnidesk's own webhooks (webhooks.py) come by another path, which has none.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from hashlib import blake2b
 
 import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bridge.adapter.protocol import Notice, Webhook
+from bridge.adapter.protocol import Answer, Awaited, Notice, Webhook
 from bridge.adapter.secret import any_is
 from bridge.errors import Refused
 from bridge.model.event import NOBODY, Attachment, Contact, Event, Kind
@@ -17,7 +21,9 @@ from bridge.platforms.omnidesk.account import OmnideskAccount
 from bridge.platforms.omnidesk.attachment import FIELD, file_size, merge, take_file
 from bridge.platforms.omnidesk.body import LARGEST, Body, check_others, read_body
 from bridge.platforms.omnidesk.fields import shorten
+from bridge.platforms.omnidesk.forward import NAME as FORWARD
 from bridge.platforms.omnidesk.operations import find
+from bridge.platforms.omnidesk.webhooks import parse_webhook, verify_webhook
 
 REPEAT_WITHIN = timedelta(seconds=10)
 """How long the same content counts as a repeat where nothing in it tells two of a kind apart."""
@@ -61,7 +67,10 @@ def credential(webhook: Webhook) -> str | None:
 
 
 def verify(webhook: Webhook, account: OmnideskAccount) -> None:
-    """Raises Refused(401) unless the call carries one of the account's API keys."""
+    """Raises Refused(401) unless the call carries one of the account's API keys; a webhook has a signature instead."""
+    if not webhook.operation:
+        verify_webhook(webhook, account)
+        return
     given = credential(webhook)
     if given is None:
         raise Refused(401, "apiKey: missing; send the header apiKey")
@@ -74,6 +83,8 @@ def parse(webhook: Webhook, account: OmnideskAccount) -> Notice:
 
     Raises Refused: 400 naming the field, 404 for an unknown operation, 405 for a wrong method, 413, 415.
     """
+    if not webhook.operation:
+        return parse_webhook(webhook, account)
     operation = find(webhook.operation, webhook.method)
     if operation.file is None:
         _check_size(len(webhook.body))
@@ -139,7 +150,17 @@ def _message(call: Call) -> Notice:
         url=call.optional("url"),
         channel=str(call.said.get("channelID", _LIVE_CHAT)),
     )
-    return Notice(events=(event,), answer=answers.message_sent(call.text("chatSessionID")))
+    return Notice(events=(event,), answer=_with_ticket(call))
+
+
+def _with_ticket(call: Call) -> Answer | Awaited:
+    """The answer to a message: with Omnidesk's own ticket, where a rule passes the message on and it comes in time."""
+    sent, within = answers.message_sent(call.text("chatSessionID")), call.account.ticket_within
+    if not within:
+        return sent
+    return Awaited(
+        operation=FORWARD, within=within.total_seconds(), answer=partial(answers.forwarded, sent), otherwise=sent
+    )
 
 
 def _chat_event(call: Call) -> Notice:

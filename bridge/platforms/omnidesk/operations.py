@@ -3,7 +3,7 @@
 This table is the one place that parsing, errors and doc.md's table are taken from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -75,19 +75,21 @@ class Operation:
     method: Literal["GET", "POST"] = "POST"
     file: File | None = None
     names: frozenset[str] = field(init=False, default=frozenset())
+    _takers: tuple[tuple[str, bool, Callable[[object], object]], ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_takers", tuple((f.name, f.required, f.take) for f in self.fields))
         object.__setattr__(self, "names", frozenset(f.name for f in (*self.fields, *filter(None, [self.file]))))
 
     def read(self, given: Mapping[str, object]) -> dict[str, object]:
         """The fields of this operation among `given`; those absent, null or empty are left out. Raises Refused(400)."""
         said: dict[str, object] = {}
-        for one in self.fields:
-            value = given.get(one.name)
+        for name, required, take in self._takers:
+            value = given.get(name)
             if value is not None and value != "":
-                said[one.name] = one.take(value)
-            elif one.required:
-                raise Refused(400, f"{one.name}: missing" if value is None else f"{one.name}: is empty, and required")
+                said[name] = take(value)
+            elif required:
+                raise Refused(400, f"{name}: missing" if value is None else f"{name}: is empty, and required")
         return said
 
 

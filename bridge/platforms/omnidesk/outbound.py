@@ -8,12 +8,16 @@ from urllib.parse import urlencode
 
 import orjson
 
+from bridge.adapter.ability import unsayable
 from bridge.adapter.answers import failure
 from bridge.adapter.dialect import to_plain
-from bridge.adapter.protocol import HttpCall, Steps
+from bridge.adapter.protocol import Ability, HttpCall, Steps
 from bridge.model.delivery import Delivery, Failed, Reason, Sent
 from bridge.platforms.omnidesk.account import OmnideskAccount
 from bridge.platforms.omnidesk.fields import shorten
+
+CAN: frozenset[Ability] = frozenset()
+"""The chat server shows the customer all that it is told, and its hook is only known to take a text."""
 
 
 def send(delivery: Delivery, account: OmnideskAccount) -> Steps:
@@ -27,8 +31,8 @@ def send(delivery: Delivery, account: OmnideskAccount) -> Steps:
     if base is None:
         allow = f"add it to accounts.{account.name}.chat_servers, then replay"
         return _never("refused", f"to.chat_server: {shorten(chat_server)} is not allowed; if it should be, {allow}")
-    if delivery.reply.private:
-        return _never("invalid", "private: the chat server shows all to the customer; leave `private` out")
+    if (why := unsayable(delivery.reply, "omnidesk", CAN)) is not None:
+        return _never("invalid", why)
     answer = yield HttpCall(
         method="POST",
         url=base + account.message_path,

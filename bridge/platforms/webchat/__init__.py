@@ -6,8 +6,8 @@ the session travels in a header and never in a URL.
 
 from bridge.adapter.protocol import Adapter, Route
 from bridge.platforms.webchat.account import WebchatAccount
-from bridge.platforms.webchat.inbound import mailbox, parse, verify
-from bridge.platforms.webchat.outbound import send
+from bridge.platforms.webchat.inbound import OPERATIONS, mailbox, parse, verify
+from bridge.platforms.webchat.outbound import CAN, send
 from bridge.platforms.webchat.pages import page_routes
 
 adapter = Adapter(
@@ -23,4 +23,6 @@ adapter = Adapter(
     parse=parse,
     send=send,
     mailbox=mailbox,
+    can=CAN,
+    sends=frozenset(body.kind for body in OPERATIONS.values()),
 )

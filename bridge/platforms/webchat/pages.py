@@ -32,7 +32,17 @@ _HTML: Mapping[str, str] = {
 # A new version of the bridge must not meet an old script in the browser's cache.
 _PART: Mapping[str, str] = {"x-content-type-options": "nosniff", "cache-control": "no-cache"}
 
-PARTS = ("chat.css", "chat.js", "bubbles.js", "markdown.js", "listen.js", "send.js", "transcript.js", "wait.js")
+PARTS = (
+    "chat.css",
+    "chat.js",
+    "bubbles.js",
+    "beside.js",
+    "markdown.js",
+    "listen.js",
+    "send.js",
+    "transcript.js",
+    "wait.js",
+)
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 
 

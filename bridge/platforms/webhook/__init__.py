@@ -8,6 +8,7 @@ and its webhooks: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/ht
 from bridge.adapter.protocol import Adapter, Route
 from bridge.platforms.webhook.account import WebhookAccount
 from bridge.platforms.webhook.inbound import parse, verify
+from bridge.platforms.webhook.operations import OPERATIONS
 from bridge.platforms.webhook.outbound import send
 
 adapter = Adapter(
@@ -18,4 +19,6 @@ adapter = Adapter(
     verify=verify,
     parse=parse,
     send=send,
+    operations=OPERATIONS,
+    can=frozenset({"private", "attachments", "quick_replies"}),
 )

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from bridge.adapter.body import read_json, read_object
+from bridge.adapter.mapping import find, line_of
 from bridge.adapter.protocol import Webhook
 from bridge.errors import Refused
 from bridge.platforms.webhook.account import WebhookAccount
-from bridge.platforms.webhook.fields import find, line_of
 
 REPEAT_WITHIN = timedelta(seconds=10)
 """How long the same body counts as a repeat where nothing in it tells two of a kind apart."""
@@ -18,11 +18,15 @@ REPEAT_WITHIN = timedelta(seconds=10)
 MOST_EVENTS = 100
 """Events in one batch."""
 
+MOST_FIELDS = 200
+"""Fields of a form."""
+
 LONGEST = 500
 """Characters of an id."""
 
 _BATCH = "application/cloudevents-batch"
 _STRUCTURED = "application/cloudevents"
+_FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,10 +40,10 @@ class Envelope:
 
 
 def open_envelopes(webhook: Webhook, account: WebhookAccount) -> tuple[Envelope, ...]:
-    """Raises Refused: 400 naming the place, 413 for too large a batch, 415 for what is not JSON."""
+    """Raises Refused: 400 naming the place, 413 for too large a batch, 415 for what is not JSON (nor a form)."""
     if account.scheme == "cloudevents":
         return tuple(_cloud_events(webhook))
-    document = read_object(webhook.body)
+    document = _document(webhook, account)
     if account.scheme == "standard":
         return (Envelope(key=webhook.headers["webhook-id"], document=document),)
     path = account.path("id")
@@ -50,9 +54,41 @@ def open_envelopes(webhook: Webhook, account: WebhookAccount) -> tuple[Envelope,
     return (Envelope(key=f"body:{digest}", document=document, repeat_within=REPEAT_WITHIN),)
 
 
+def _document(webhook: Webhook, account: WebhookAccount) -> Mapping[str, object]:
+    """JSON whatever its type says, as long as nobody said that it is a form."""
+    media = _media(webhook)
+    if account.scheme == "header" and media == _FORM:
+        return _form(webhook.body)
+    if media.startswith("multipart/"):
+        raise Refused(415, f'content-type: "{media[:80]}" is not taken, only JSON' + _or_form(account))
+    return read_object(webhook.body)
+
+
+def _or_form(account: WebhookAccount) -> str:
+    return f" and {_FORM}" if account.scheme == "header" else ""
+
+
+def _form(body: bytes) -> dict[str, object]:
+    """The fields of a form as a browser sends it; one that comes several times is a list."""
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+    except UnicodeError:
+        raise Refused(400, "body: a form is in ASCII, with UTF-8 in percent signs") from None
+    except ValueError:
+        raise Refused(400, f"body: a form has at most {MOST_FIELDS} fields") from None
+    fields: dict[str, list[str]] = {}
+    for name, value in pairs:
+        fields.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
+
+
+def _media(webhook: Webhook) -> str:
+    return webhook.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _cloud_events(webhook: Webhook) -> Iterator[Envelope]:
     """The content type tells the mode: a batch, one structured event, or the attributes in `ce-` headers."""
-    media = webhook.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = _media(webhook)
     if media.startswith(_BATCH):
         _check_json(media)
         batch = read_json(webhook.body)

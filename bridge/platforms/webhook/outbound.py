@@ -1,26 +1,20 @@
-"""A delivery -> one POST to the account's URL, signed by Standard Webhooks 1.0.0.
+"""A delivery -> one signed POST to the account's URL."""
 
-The spec: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md. The header
-`Idempotency-Key` follows the draft https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/.
-"""
+from datetime import UTC
 
-from datetime import UTC, datetime
-
+import msgspec
 import orjson
 
-from bridge.adapter.answers import excerpt, failure
-from bridge.adapter.protocol import SignedCall, Steps
-from bridge.adapter.signatures import sign_standard
-from bridge.clock import to_ms
+from bridge.adapter.protocol import Steps
 from bridge.model.delivery import Delivery, Failed, Sent
 from bridge.platforms.webhook.account import WebhookAccount
+from bridge.platforms.webhook.signed import name_of, refusal, signed
 
 
 def send(delivery: Delivery, account: WebhookAccount) -> Steps:
-    """Send the reply with all that `to:` says. Every attempt has the same id and body; its signature has its own time.
+    """Send the reply with all that it has and all that `to:` says. Every attempt has the same id and body.
 
-    Any 2xx is taken, and 410 means that there is nobody any more. 409 means that an earlier attempt is still at work
-    there (the draft says so), so it is tried again.
+    Any 2xx is taken, and 410 means that there is nobody any more.
     """
     if account.url is None:
         detail = f"accounts.{account.name}.url: missing, so there is nowhere to send to; add it, then replay"
@@ -28,24 +22,13 @@ def send(delivery: Delivery, account: WebhookAccount) -> Steps:
     try:
         body = _body(delivery)
     except orjson.JSONEncodeError as error:
-        return Failed(reason="invalid", detail=f"to: cannot be written as JSON: {error}"[:300], permanent=True)
-    name = _name(delivery, account)
-
-    def sign(at: datetime) -> dict[str, str]:
-        return sign_standard(account.secrets, name, at, body)
-
-    headers = {"content-type": "application/json", "idempotency-key": f'"{name}"'}
-    answer = yield SignedCall(method="POST", url=account.url, headers=headers, body=body, sign=sign)
-    if 200 <= answer.status < 300:
-        return Sent()
-    if answer.status == 409:
-        return Failed(reason="unavailable", detail=f"409: {excerpt(answer.body) or 'no explanation'}")
-    return failure(answer)
-
-
-def _name(delivery: Delivery, account: WebhookAccount) -> str:
-    """The same at every attempt, and another for the same number in a store that was begun anew."""
-    return f"{account.name}-{delivery.id}-{to_ms(delivery.created_at)}"
+        return Failed(
+            reason="invalid",
+            detail=f"the reply or its address cannot be written as JSON: {error}"[:300],
+            permanent=True,
+        )
+    answer = yield signed(account, name_of(delivery, account), account.url, body)
+    return Sent() if 200 <= answer.status < 300 else refusal(answer)
 
 
 def _body(delivery: Delivery) -> bytes:
@@ -60,6 +43,8 @@ def _body(delivery: Delivery) -> bytes:
                 "text": _sound(reply.text),
                 "format": reply.format,
                 "private": reply.private,
+                "attachments": msgspec.to_builtins(reply.attachments),
+                "quick_replies": [_sound(one) for one in reply.quick_replies],
                 "delivery": delivery.id,
                 "event": delivery.event,
                 "rule": delivery.rule,

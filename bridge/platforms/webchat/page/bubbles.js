@@ -1,12 +1,16 @@
 /** The log: one bubble for each entry of the transcript, brought up to date in place. */
+import { choices, files } from "./beside.js";
 import { markdown, plain } from "./markdown.js";
 
 const nodes = new Map();
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
-/** Show `entries` in `log`; `edit` is called with a refused entry that the visitor wants to change. */
-export function show(log, entries, edit) {
+/**
+ * Show `entries` in `log`; `edit` is called with a refused entry that the visitor wants to change, `choose` with the
+ * quick reply that was pressed.
+ */
+export function show(log, entries, { edit, choose }) {
   const kept = new Set(entries.map((entry) => entry.key));
   for (const [key, node] of nodes) {
     if (kept.has(key)) continue;
@@ -19,6 +23,7 @@ export function show(log, entries, edit) {
     if (log.children[i] !== node) log.insertBefore(node, log.children[i] ?? null);
     place(node, entry, entries[i - 1]);
     if (node.dataset.state !== (entry.state ?? "received")) settle(node, entry, edit);
+    offer(node, entry, entries[i + 1], choose);
   });
 }
 
@@ -41,7 +46,15 @@ function bubble(entry) {
   else text.append(...content(entry));
   // The visitor's language and the company's may be written in different directions.
   text.dir = "auto";
-  return make("div", own ? "entry own" : "entry reply", make("div", "bubble", author, text), make("p", "meta"));
+  const beside = (!own && files(entry.attachments)) || "";
+  return make("div", own ? "entry own" : "entry reply", make("div", "bubble", author, text, beside), make("p", "meta"));
+}
+
+// Quick replies stand below the last entry only: once something else was said they are no answer to it any more.
+function offer(node, entry, after, choose) {
+  const offered = node.querySelector(".choices");
+  if (after) offered?.remove();
+  else if (!offered) node.append(choices(entry.quick_replies, choose) ?? "");
 }
 
 function content({ text, format }) {

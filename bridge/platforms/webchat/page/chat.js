@@ -23,7 +23,7 @@ function showAll() {
   if (session && session !== transcript.session()) return open();
   const entries = transcript.all();
   const last = log.lastElementChild;
-  show(log, entries, edit);
+  show(log, entries, { edit, choose });
   at("empty").hidden = entries.length > 0;
   showEnded(transcript.hasEnded());
   if (log.lastElementChild === last) return undefined;
@@ -114,13 +114,23 @@ function say(event) {
   text.focus();
   if (!said || problem.textContent) return;
   stoppedTyping(false);
-  transcript.addOwn("message", said);
   text.value = "";
   fit();
+  send(said);
+}
+
+function send(said) {
+  transcript.addOwn("message", said);
   showAll();
   toEnd();
   sendAll();
   hope();
+}
+
+// The button that had the focus is gone. A finger that pressed it does not want the keyboard to come up.
+function choose(said) {
+  send(said);
+  (matchMedia("(pointer: fine)").matches ? text : log).focus();
 }
 
 function edit(entry) {

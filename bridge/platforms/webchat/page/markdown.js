@@ -219,7 +219,8 @@ function trimmed(address) {
   return bare.endsWith(")") && !bare.includes("(") ? trimmed(bare.slice(0, -1)) : bare;
 }
 
-function link(target, label) {
+/** A link that leads out; null for an address that is not http, https or mailto. */
+export function link(target, label) {
   if (!SAFE.test(target) || !URL.canParse(target)) return null;
   const node = element("a", ...label);
   node.href = target;

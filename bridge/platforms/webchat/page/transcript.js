@@ -5,7 +5,7 @@
  * list, writing the same thing twice changes nothing, and what a visitor typed survives a closed tab.
  *
  * Own entries: {session, id, operation: "message" | "end", text, order, state: "queued" | "sent" | "refused", why}
- * Replies:     {session, number, text, format, order}
+ * Replies:     {session, number, text, format, attachments, quick_replies, order}
  */
 import { unguessable } from "./wait.js";
 
@@ -144,10 +144,10 @@ export function addOwn(operation, text = "") {
 }
 
 /** Keep a reply unless it is already here; says whether it was new. `at` tells numbers of a reset server apart. */
-export function addReply(owner, number, { text, format, at }) {
+export function addReply(owner, number, { text, format, attachments, quick_replies, at }) {
   const key = `${ENTRY}reply/${owner.slice(0, 16)}/${number}/${at}`;
   if (entries.has(key) || read(key) !== null) return false;
-  put(key, { session: owner, number, text, format, order: next() });
+  put(key, { session: owner, number, text, format, attachments, quick_replies, order: next() });
   prune(KEPT);
   return true;
 }

@@ -1,0 +1,1 @@
+"""Broadcasts: when they go out, to whom, and how fast."""

@@ -1,0 +1,120 @@
+"""Compose: what one recipient of a broadcast gets, or why they get nothing. Nothing is sent here."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import Literal
+
+from bridge.broadcasts.plan import Plan
+from bridge.errors import BridgeError
+from bridge.line.accounts import Accounts
+from bridge.model.broadcast import Recipient
+from bridge.model.delivery import Reply
+from bridge.model.facts import CONTACT_FIELDS
+from bridge.store.page import alias
+from bridge.store.plan import Planned
+from bridge.store.rows import dump
+from bridge.templating import Expression, Template, Templates
+
+UNSUBSCRIBED, BLOCKED = "unsubscribed", "blocked"
+"""Facts of a contact's memory because of which nobody is written to."""
+
+MET_BY = "account"
+"""The variable that says by which account somebody was met."""
+
+Whose = tuple[Sequence[str], Sequence[str]]
+"""Where what is remembered of a person may be: keys of memories, and other names."""
+
+
+class Composer:
+    """Composes for the recipients of one plan. Raises BridgeError where its templates or expressions cannot be used."""
+
+    def __init__(self, plan: Plan, accounts: Accounts, zone: tzinfo) -> None:
+        self._plan = plan
+        self._accounts = [known.account.name for known in accounts]
+        self._templates = Templates.of(plan.sources, timezone=zone)
+        self._by_language: dict[str | None, Template] = {}
+        self._skip_if: Expression | None = None
+        if plan.skip_if is not None:
+            place, text = plan.skip_if
+            self._skip_if = self._templates.expression(text, place)
+        self._template(None)
+
+    def whose(self, recipient: Recipient) -> Whose:
+        """Where what is remembered of a recipient may be: with the sender's account by its ids, with any by e-mail
+        address and telephone number."""
+        own, everywhere = set[str](), set[tuple[Literal["email", "phone"], str]]()
+        if self._plan.met is not None:
+            who = next((str(known) for name in ("id", "email", "phone") if (known := recipient.variables.get(name))), "")
+            own.add(f"contact/{recipient.variables[MET_BY]}/{who}")
+        for name, value in (*recipient.variables.items(), *recipient.address.items()):
+            if not isinstance(value, str | int) or isinstance(value, bool):
+                continue
+            if name in recipient.address or name == "id":
+                own.add(f"contact/{self._plan.via}/{value}")
+            if (kind := _kind(name, value)) is not None:
+                everywhere.add((kind, str(value)))
+        keys = [f"contact/{account}/{value}" for _, value in everywhere for account in self._accounts]
+        return [*own, *keys], [alias(kind, value) for kind, value in everywhere]
+
+    def compose(self, recipient: Recipient, memory: Mapping[str, object], now: datetime) -> Planned:
+        """What the recipient gets; `memory` is what is remembered of them."""
+        names = self._names(recipient, memory, now)
+        try:
+            skipped = self._skipped(names, memory)
+            text, template = "", None
+            if skipped is None:
+                template = self._template(recipient.language)
+                text = template.render(names)
+                skipped = None if text else "the template says nothing for them"
+        except BridgeError as error:
+            return _planned(recipient, state="dead", reason="template", detail=str(error))
+        if skipped is not None or template is None:
+            return _planned(recipient, state="cancelled", detail=skipped)
+        return _planned(recipient, reply=dump(Reply(text=text, format=template.format)))
+
+    def _names(self, recipient: Recipient, memory: Mapping[str, object], now: datetime) -> Mapping[str, object]:
+        columns = {**recipient.address, **recipient.variables}
+        contact = {name: columns[name] for name in CONTACT_FIELDS if name in columns}
+        if recipient.language is not None:
+            contact["language"] = recipient.language
+        return {
+            **self._plan.variables,
+            **columns,
+            "contact": {**contact, "memory": memory},
+            "memory": memory,
+            "broadcast": {"name": self._plan.broadcast},
+            "now": now,
+        }
+
+    def _skipped(self, names: Mapping[str, object], memory: Mapping[str, object]) -> str | None:
+        if memory.get(UNSUBSCRIBED):
+            return "opted out"
+        if memory.get(BLOCKED):
+            return "blocked"
+        if self._skip_if is not None and self._skip_if(names):
+            return f"skip_if: {self._plan.skip_if[1] if self._plan.skip_if else ''}"
+        return None
+
+    def _template(self, language: str | None) -> Template:
+        found = self._by_language.get(language)
+        if found is None:
+            wording = self._plan.wording
+            if wording.template is None:
+                found = self._templates.inline(wording.text or "", wording.place)
+            else:
+                found = self._templates.file(wording.template, wording.place, language=language)
+            if len(self._by_language) < 1000:
+                self._by_language[language] = found
+        return found
+
+
+def _kind(name: str, value: object) -> Literal["email", "phone"] | None:
+    """Whether a value is an e-mail address or a telephone number, by its look or by what its column is called."""
+    text, called = str(value), name.casefold()
+    if "@" in text:
+        return "email"
+    return "phone" if "phone" in called or called in ("tel", "msisdn", "whatsapp") else None
+
+
+def _planned(recipient: Recipient, **what: object) -> Planned:
+    return Planned(person=recipient.key, to=recipient.address, zone=recipient.zone, line=recipient.line, **what)  # type: ignore[arg-type]  # they are fields of it

@@ -1,0 +1,89 @@
+"""Preview: what a broadcast would say to whom, and who would get nothing and why, before anything is sent."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from sqlalchemy import Connection
+
+from bridge.broadcasts.compose import Composer
+from bridge.broadcasts.people import Batch
+from bridge.broadcasts.planning import compose_all
+from bridge.chance import Chance
+from bridge.clock import Clock
+from bridge.model.delivery import Reply
+from bridge.store.plan import Planned
+from bridge.store.rows import reply_from
+
+DUPLICATE = "the same person as on an earlier line"
+
+
+@dataclass(slots=True)
+class Preview:
+    """How many get it, why others do not, and some of what is said: the first, the longest and a few at random."""
+
+    people: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    first: Planned | None = None
+    longest: Planned | None = None
+    some: list[Planned] = field(default_factory=list)
+    bad: list[Planned] = field(default_factory=list)
+
+    @property
+    def shown(self) -> Mapping[str, Planned]:
+        """What to show, by why it is shown; each person once."""
+        found: dict[str, Planned] = {}
+        named = [("the first", self.first), ("the longest", self.longest), *(("one of them", one) for one in self.some)]
+        for number, (why, one) in enumerate(named):
+            if one is not None and one.person not in {other.person for other in found.values()}:
+                found[why if number < 2 else f"{why} ({number - 1})"] = one
+        return found
+
+
+async def preview(
+    batches: AsyncIterator[Batch],
+    composer: Composer,
+    connection: Connection | None,
+    clock: Clock,
+    chance: Chance,
+    few: int,
+) -> Preview:
+    """Go through a whole audience; `few` people are taken at random. Raises BridgeError."""
+    made, seen, length = Preview(), set[bytes](), -1
+    async for batch in batches:
+        for one in compose_all(composer, batch.people, connection, clock):
+            # A digest takes as much memory for a long key as for a short one.
+            mark = blake2b(one.person.encode(), digest_size=12).digest()
+            if mark in seen:
+                made.skipped[DUPLICATE] += 1
+                continue
+            seen.add(mark)
+            if one.state != "queued":
+                _skip(made, one)
+                continue
+            made.people += 1
+            made.first = made.first or one
+            if (size := len(text_of(one).text)) > length:
+                made.longest, length = one, size
+            _maybe_take(made, one, chance, few)
+    return made
+
+
+def _skip(made: Preview, one: Planned) -> None:
+    detail = one.detail or ""
+    made.skipped["bad line" if detail.startswith("bad line") else detail] += 1
+    if one.state == "dead" or detail.startswith("bad line"):
+        made.bad += [one] if len(made.bad) < 10 else []
+
+
+def _maybe_take(made: Preview, one: Planned, chance: Chance, few: int) -> None:
+    """A few of many that are seen one after another, each as likely as any other."""
+    if len(made.some) < few:
+        made.some.append(one)
+    elif (place := int(chance.between(0, made.people))) < few:
+        made.some[place] = one
+
+
+def text_of(one: Planned) -> Reply:
+    return reply_from(one.reply)

@@ -1,0 +1,236 @@
+"""Runs: begun when their time comes or somebody asks, planned, let go at their pace, and ended.
+
+The store is the truth: whoever pauses, resumes or cancels a run changes its row, and here it is seen within a moment.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from bridge.broadcasts.due import due
+from bridge.broadcasts.plan import GONE, Plan, plan_of, read_plan, sender_of, write_plan
+from bridge.broadcasts.planning import Planning
+from bridge.broadcasts.quiet import next_allowed
+from bridge.broadcasts.schedule import upcoming
+from bridge.broadcasts.trigger import Alarms
+from bridge.clock import Clock
+from bridge.errors import BridgeError, StoreError
+from bridge.line.accounts import Accounts, Known
+from bridge.line.decide import Behaviour
+from bridge.model.broadcast import Asked, Broadcast, ByHand, Run, RunState
+from bridge.model.rule import Rulebook
+from bridge.observe import log
+from bridge.store import runs as store_runs
+from bridge.store.plan import Release, release
+from bridge.store.store import Store
+
+TICK = 0.25
+COUNT_EVERY = 1.0
+WINDOW = 2000
+"""Deliveries of a run that are on their way at the same time, where nothing but the platform's speed bounds them."""
+AHEAD = timedelta(seconds=1)
+ENOUGH = 20
+"""So many deliveries must have come to an end before their failures are held against a run."""
+LOOK_ANEW = timedelta(hours=1)
+
+
+class Behaves(Protocol):
+    """Whose rulebook it is that counts: the line's, which is swapped whole when files were edited."""
+
+    behaviour: Behaviour
+
+
+class Broadcasts:
+    """All broadcasts of a rulebook: their schedules, and the runs that there are."""
+
+    def __init__(
+        self,
+        *,
+        line: Behaves,
+        accounts: Accounts,
+        store: Store,
+        clock: Clock,
+        planning: Planning,
+        zone: ZoneInfo,
+        alarms: Alarms,
+    ) -> None:
+        self._line = line
+        self._seen: Rulebook | None = None
+        self._accounts = accounts
+        self._store = store
+        self._clock = clock
+        self._planning = planning
+        self._zone = zone
+        self._alarms = alarms
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    async def look(self) -> Sequence[int]:
+        """Ask for a run of each broadcast whose time has come; gives the numbers of the new runs.
+
+        A broadcast that is new, or whose schedule was edited, is due from now on, and not for what lies behind.
+        """
+        known = await self._store.read(store_runs.looked_at)
+        begun: list[int] = []
+        for broadcast in self._line.behaviour.rulebook.broadcasts.values():
+            if not isinstance(broadcast.schedule, ByHand):
+                found = self._look_at(broadcast, known.get(broadcast.name), self._clock.now())
+                begun += [] if found is None else await self._store.write(store_runs.looked, found)
+        return begun
+
+    def _look_at(
+        self, broadcast: Broadcast, known: tuple[str, datetime] | None, now: datetime
+    ) -> store_runs.Look | None:
+        written = f"{broadcast.schedule} {broadcast.clock_change}"
+        if known is None or known[0] != written:
+            return store_runs.Look(broadcast=broadcast.name, schedule=written, at=now, before=None)
+        moments = upcoming(broadcast.schedule, known[1], broadcast.clock_change)
+        found = due(moments, None, now, broadcast.not_after)
+        asked = [
+            Asked(broadcast=broadcast.name, moment=one.moment.key, at=one.moment.at, skip=one.reason)
+            for one in found.skipped
+        ]
+        if found.run is not None:
+            asked.append(Asked(broadcast=broadcast.name, moment=found.run.key, at=found.run.at))
+        if found.missed:
+            log().warning("runs missed", broadcast=broadcast.name, count=found.missed, latest=asked[0].moment)
+        if not asked and now - known[1] < LOOK_ANEW:
+            return None
+        return store_runs.Look(broadcast=broadcast.name, schedule=written, at=now, before=known[1], due=tuple(asked))
+
+    async def run(self) -> None:
+        """Have all runs go on that there are, for ever."""
+        try:
+            while True:
+                try:
+                    if self._line.behaviour.rulebook is not self._seen:
+                        await self._rulebook_changed(self._line.behaviour.rulebook)
+                    for run in await self._store.read(store_runs.active):
+                        if run.id not in self._tasks:
+                            self._tasks[run.id] = asyncio.create_task(self._go(run))
+                except StoreError as error:
+                    log().error("cannot look for runs of broadcasts", error=str(error))
+                await self._clock.sleep(TICK)
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _rulebook_changed(self, rulebook: Rulebook) -> None:
+        """Go by another rulebook from now on. Runs that have begun go on as they were when they began."""
+        self._alarms.set(rulebook.broadcasts.values(), self._alarm)
+        await self.look()
+        self._seen = rulebook
+
+    async def _alarm(self) -> None:
+        try:
+            await self.look()
+        except StoreError as error:
+            log().error("cannot look whether a broadcast is due; trying again within a minute", error=str(error))
+
+    async def _go(self, run: Run) -> None:
+        try:
+            await self._go_on(run)
+        except StoreError as error:
+            log(run=run.id).error("a run cannot go on; trying again", error=str(error))
+            await self._clock.sleep(1)
+        except BridgeError as error:
+            log(run=run.id).error("a run cannot go on", broadcast=run.asked.broadcast, error=str(error))
+            await self._change(run, ("asked", "planning", "running"), "failed", str(error))
+        finally:
+            del self._tasks[run.id]
+
+    async def _go_on(self, run: Run) -> None:
+        if run.plan is None:
+            plan = self._plan(run)
+            if not await self._change(run, ("asked",), "planning", plan=write_plan(plan)):
+                return
+            log(run=run.id).info("a run begins", broadcast=plan.broadcast, moment=run.asked.moment)
+        else:
+            plan = read_plan(run.plan)
+        if run.planned_at is None and not await self._planning.go_on(run, plan):
+            return
+        await self._send(run, plan)
+
+    def _plan(self, run: Run) -> Plan:
+        behaviour = self._line.behaviour
+        broadcast = behaviour.rulebook.broadcasts.get(run.asked.broadcast)
+        if broadcast is None:
+            raise BridgeError(GONE)
+        audience = behaviour.rulebook.audiences[broadcast.audience]
+        return plan_of(broadcast, audience, behaviour.renderer.templates, self._zone.key, run.asked)
+
+    async def _send(self, run: Run, plan: Plan) -> None:
+        """Let a planned run's deliveries go, until all of them have come to an end."""
+        known = sender_of(plan, self._accounts)
+        wish = self._wish(run, plan, known)
+        counted_at = self._clock.monotonic()
+        while (released := await self._store.write(release, replace(wish, at=self._clock.now()))) is not None:
+            if released.next_at is None and not released.on_the_way:
+                await self._end(run)
+                return
+            if self._clock.monotonic() - counted_at >= COUNT_EVERY:
+                counted_at = self._clock.monotonic()
+                if await self._too_many_failed(run, plan):
+                    return
+            if released.gone + released.put_off < wish.most:
+                await self._clock.sleep(TICK)
+
+    def _wish(self, run: Run, plan: Plan, known: Known) -> Release:
+        def allowed(zone: str | None, moment: datetime) -> datetime:
+            return next_allowed(moment, ZoneInfo(zone or plan.zone), plan.quiet_hours)
+
+        return Release(
+            run=run.id,
+            at=self._clock.now(),
+            window=window(plan, known),
+            gap=plan.gap,
+            ahead=AHEAD,
+            expires=known.account.expires,
+            allowed=allowed,
+        )
+
+    async def _end(self, run: Run) -> None:
+        if await self._change(run, ("running",), "done"):
+            log(run=run.id).info("a run is done", broadcast=run.asked.broadcast)
+
+    async def _too_many_failed(self, run: Run, plan: Plan) -> bool:
+        """Pause a run more of whose deliveries have failed than it may; whether that is so."""
+        states = await self._store.read(lambda connection: store_runs.counts(connection, run.id))
+        now = await self._store.read(lambda connection: store_runs.find(connection, run.id))
+        forgiven = 0 if now is None else now.forgiven
+        failed = states.get("dead", 0) + states.get("unknown", 0) - forgiven
+        ended = states.get("sent", 0) + failed
+        if ended < ENOUGH or failed <= plan.pause_if_failed * ended:
+            return False
+        why = f"{failed} of {ended} failed, and pause_if_failed is {plan.pause_if_failed:.3g}"
+        log(run=run.id).error("a run is paused", broadcast=plan.broadcast, why=why)
+        await self._change(run, ("running",), "paused", why)
+        await self._store.write(store_runs.hold_back, run.id)
+        return True
+
+    async def _change(
+        self,
+        run: Run,
+        come_from: tuple[RunState, ...],
+        to: RunState,
+        detail: str | None = None,
+        plan: str | None = None,
+    ) -> bool:
+        wanted = store_runs.Change(
+            run=run.id, come_from=come_from, to=to, at=self._clock.now(), detail=detail, plan=plan
+        )
+        return await self._store.write(store_runs.change, wanted)
+
+
+def window(plan: Plan, known: Known) -> int:
+    """How many deliveries of a run may be on their way: two seconds' worth at the pace that is allowed.
+
+    More would be sent yet after somebody has paused the run.
+    """
+    paces = [rate.times / rate.per.total_seconds() for rate in (plan.rate, known.account.budget) if rate is not None]
+    return min(WINDOW, known.account.max_in_flight + ceil(2 * min(paces))) if paces else WINDOW

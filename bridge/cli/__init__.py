@@ -1,0 +1,36 @@
+"""The command `replybridge`: one file for each command or group of commands.
+
+Exit codes: 0 all is well; 1 it was done, and came out badly (errors in the rulebook, a message not sent); 2 it could
+not be done.
+"""
+
+import os
+import sys
+from typing import NoReturn
+
+from bridge.cli.app import app
+
+__all__ = ["app", "main"]
+
+
+def main() -> NoReturn:
+    """Run the command and end the process.
+
+    It ends at once, because Python's own way down is not safe: a thread of the HTTP client that has just handed over an
+    answer may still be letting go of the interpreter, and meets one that is half taken apart (pyreqwest 0.15 on Python
+    3.11: "PyGILState_Release: thread state must be current", and exit code 134). All that has to be closed is a context
+    of its own and closed by now.
+    """
+    try:
+        app(prog_name="replybridge")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    else:
+        code = 0
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # Whoever read it has gone, or the disk is full: not all of it was heard.
+            code = code or 1
+    os._exit(code)

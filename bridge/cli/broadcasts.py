@@ -1,0 +1,414 @@
+"""`replybridge broadcasts`: what goes out when and to whom, and the hands on what is going out."""
+
+import asyncio
+import csv
+import heapq
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import msgspec
+import typer
+from rich.live import Live
+from sqlalchemy import Connection
+
+from bridge.broadcasts.compose import Composer
+from bridge.broadcasts.elsewhere import MetPeople
+from bridge.broadcasts.people import people
+from bridge.broadcasts.plan import plan_of, sender_of
+from bridge.broadcasts.preview import Preview, preview, text_of
+from bridge.broadcasts.schedule import upcoming
+from bridge.chance import SystemChance
+from bridge.cli.options import AsJson, Config, pairs, settings_of
+from bridge.cli.printing import cells, count, explained, out, said, table, told, write_json
+from bridge.cli.runs import Status, as_json, listing, picture, run_of, status_of
+from bridge.cli.wording import say_address
+from bridge.clock import SystemClock
+from bridge.errors import BridgeError, did_you_mean
+from bridge.lab.check import Checked, check
+from bridge.line.accounts import Accounts
+from bridge.line.by_hand import check_address
+from bridge.model.broadcast import Asked, At, Broadcast, ByHand, Cron, Every, Moment, RunState, Schedule
+from bridge.model.quantity import say_duration
+from bridge.platforms.registry import ADAPTERS
+from bridge.settings import Settings
+from bridge.store import runs
+from bridge.store.met import Met
+from bridge.store.plan import Planned
+from bridge.store.store import visit_store
+
+broadcasts = typer.Typer(help="One text for many: when it goes out, to whom, and how far it is.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The broadcast's name.")]
+Number = Annotated[int, typer.Argument(help="The run's number; `replybridge broadcasts status` lists them.")]
+GOING: tuple[RunState, ...] = ("asked", "planning", "running")
+
+
+@broadcasts.command("list")
+def list_broadcasts(config: Config = None, as_json: AsJson = False) -> None:
+    """All broadcasts, and when each goes out next."""
+    with explained():
+        found = _checked(settings_of(config)).sound().broadcasts
+    now = SystemClock().now()
+    coming = {one.name: next(upcoming(one.schedule, now, one.clock_change), None) for one in found.values()}
+    if as_json:
+        write_json([_broadcast_as_json(one, coming[one.name]) for one in found.values()])
+        return
+    if not found:
+        out.print('there are no broadcasts; a rule file may have them below "broadcasts:"')
+        return
+    made = table("broadcast", "when", "next (local)", "by", "to", "rate", whole=("broadcast",))
+    for one in found.values():
+        at = coming[one.name]
+        rate = None if one.rate is None else f"{one.rate.times}/{say_duration(one.rate.per).removeprefix('1')}"
+        made.add_row(*cells(one.name, say_schedule(one.schedule), at and _local(at), one.via, one.audience, rate))
+    out.print(made)
+
+
+@broadcasts.command("next")
+def next_runs(
+    number: Annotated[int, typer.Argument(help="How many.", min=1, max=1000)] = 10,
+    broadcast: Annotated[str | None, typer.Option("--broadcast", help="Only of this one.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """The next runs, in local time and in UTC, with what a clock change does to them."""
+    with explained():
+        known = _checked(settings_of(config)).sound().broadcasts
+        wanted = list(known.values()) if broadcast is None else [_named(broadcast, known)]
+    now = SystemClock().now()
+    several = [_coming(one, now) for one in wanted]
+    found = list(islice(heapq.merge(*several, key=lambda one: one[1].at), number))
+    if as_json:
+        write_json(
+            [
+                {"broadcast": one.name, "local": at.local.isoformat(), "zone": _zone(one.schedule), "at": at.at}
+                | {"note": at.note}
+                for one, at in found
+            ]
+        )
+        return
+    if not found:
+        out.print("nothing goes out by itself")
+        return
+    made = table("broadcast", "local time", "time zone", "UTC", "note", whole=("broadcast", "local time", "UTC"))
+    for one, at in found:
+        made.add_row(*cells(one.name, _local(at), _zone(one.schedule), f"{at.at:%Y-%m-%d %H:%M}", at.note))
+    out.print(made)
+
+
+@broadcasts.command("preview")
+def preview_broadcast(
+    name: Name,
+    few: Annotated[int, typer.Option("--few", help="How many are taken at random.", min=0, max=100)] = 3,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """What it would say to the first, the longest and a few others, and who would get nothing. Nothing is sent."""
+    with explained():
+        settings = settings_of(config)
+        made = asyncio.run(_preview(settings, _checked(settings), name, few))
+    if as_json:
+        shown = [_shown_as_json(why, one) for why, one in made.shown.items()]
+        write_json({"people": made.people, "skipped": made.skipped, "shown": shown})
+        return
+    for why, one in made.shown.items():
+        line = f", line {one.line}" if one.line else ""
+        said(f"--- {why}: {say_address(one.to)}{line}", style="bold")
+        said(text_of(one).text)
+        out.print()
+    out.print(f"{made.people:,} would get it")
+    for why, many in made.skipped.most_common():
+        said(f"{many:,} would not: {why}")
+    for one in made.bad:
+        told(f"line {one.line}", one.detail or "", 10)
+
+
+async def _preview(settings: Settings, checked: Checked, name: str, few: int) -> Preview:
+    rulebook = checked.sound()
+    broadcast = _named(name, rulebook.broadcasts)
+    clock, zone = SystemClock(), settings.rulebook.timezone
+    asked = Asked(broadcast=name, moment="preview", at=clock.now(), asked_by="person")
+    plan = plan_of(broadcast, rulebook.audiences[broadcast.audience], checked.templates, zone.key, asked)
+    accounts = Accounts(settings.accounts.values(), ADAPTERS)
+    with _store_if_any(settings) as connection:
+
+        async def look(met: Callable[[Connection], Sequence[Met]]) -> Sequence[Met]:
+            return met(connection) if connection else ()
+
+        elsewhere = MetPeople(look, accounts, clock, zone, lambda: rulebook.calendars)
+        found = people(plan, sender_of(plan, accounts), settings.directory, elsewhere, None)
+        return await preview(found, Composer(plan, accounts, zone), connection, clock, SystemChance(), few)
+
+
+@contextmanager
+def _store_if_any(settings: Settings) -> Iterator[Connection | None]:
+    """What is remembered of people, where anything is."""
+    address = settings.store.address
+    there = address.get_backend_name() != "sqlite" or Path(address.database or "").exists()
+    with visit_store(settings.store.url) if there else nullcontext() as engine:
+        if engine is None:
+            yield None
+        else:
+            with engine.connect() as connection:
+                yield connection
+
+
+@broadcasts.command("send")
+def send_broadcast(
+    name: Name,
+    to_self: Annotated[
+        list[str] | None,
+        typer.Option("--to-self", help="Only to this address, as the first recipient would get it: key=value."),
+    ] = None,
+    variables: Annotated[
+        list[str] | None, typer.Option("--with", help="A variable for its templates: key=value; repeatable.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Start it now. A running server begins within a second; `replybridge broadcasts status` tells how far it is."""
+    with explained():
+        settings = settings_of(config)
+        broadcast = _named(name, _checked(settings, settings.directory).sound().broadcasts)
+        only = pairs(to_self or (), "--to-self")
+        check_address(only, ADAPTERS[settings.accounts[broadcast.via].platform])
+        now = SystemClock().now()
+        asked = Asked(
+            broadcast=name,
+            moment=f"by hand {now:%Y-%m-%d %H:%M:%S} {SystemChance().token()[:6]}",
+            at=now,
+            asked_by="person",
+            only=only,
+            variables=pairs(variables or (), "--with"),
+        )
+        with visit_store(settings.store.url) as engine, engine.begin() as connection:
+            (number,) = runs.ask(connection, [asked])
+    whom = f"only to {say_address(only)}" if only else f"to everybody in {broadcast.audience}"
+    said(f"run {number}: {name}, {whom}; see replybridge broadcasts status {number}")
+
+
+@broadcasts.command("status")
+def show_status(
+    number: Annotated[int | None, typer.Argument(metavar="[RUN]", help="One run; without it, the newest.")] = None,
+    config: Config = None,
+    once: Annotated[bool, typer.Option("--once", help="Do not go on watching a run that goes on.")] = False,
+    as_json_: AsJson = False,
+) -> None:
+    """How far runs are. On a terminal a run that goes on is watched until it ends; Ctrl-C ends the watching only."""
+    with explained():
+        settings = settings_of(config)
+        with visit_store(settings.store.url) as engine:
+            if number is None:
+                with engine.connect() as connection:
+                    _list_runs(connection, settings, as_json_)
+                return
+
+            def look() -> Status:
+                with engine.connect() as connection:
+                    return status_of(connection, number, SystemClock().now(), settings.accounts)
+
+            found = look()
+            if as_json_:
+                write_json(as_json(found))
+            elif once or not out.is_terminal or found.run.state not in GOING:
+                out.print(picture(found))
+            else:
+                asyncio.run(_watch(look, found))
+
+
+async def _watch(look: Callable[[], Status], found: Status) -> None:
+    clock = SystemClock()
+    with Live(picture(found), console=out, auto_refresh=False) as live:
+        while found.run.state in GOING:
+            await clock.sleep(1)
+            found = look()
+            live.update(picture(found), refresh=True)
+
+
+def _list_runs(connection: Connection, settings: Settings, to_programs: bool) -> None:
+    found = runs.newest(connection)
+    if to_programs:
+        now = SystemClock().now()
+        write_json([as_json(status_of(connection, run.id, now, settings.accounts)) for run in found])
+    elif not found:
+        out.print("nothing was sent yet; `replybridge broadcasts send NAME` starts a broadcast")
+    else:
+        out.print(listing(found, {run.id: runs.counts(connection, run.id) for run in found}))
+
+
+@broadcasts.command("pause")
+def pause_run(number: Number, config: Config = None) -> None:
+    """Let nothing more go, until `resume`. What is on its way to the platform arrives yet."""
+    with explained(), _changing(config) as connection:
+        _change(connection, number, ("planning", "running"), "paused", "by a person")
+        runs.hold_back(connection, [number])
+        under_way = runs.counts(connection, number).get("claimed", 0)
+    said(f"run {number} is paused" + (f"; {under_way:,} are on their way yet" if under_way else ""))
+
+
+@broadcasts.command("resume")
+def resume_run(number: Number, config: Config = None) -> None:
+    """Have a paused run go on from where it was. The failures until now are not held against it any more."""
+    with explained(), _changing(config) as connection:
+        to: RunState = "running" if run_of(connection, number).planned_at else "planning"
+        if run_of(connection, number).plan is None:
+            to = "asked"
+        _change(connection, number, ("paused",), to, None)
+    said(f"run {number} goes on")
+
+
+@broadcasts.command("cancel")
+def cancel_run(number: Number, config: Config = None) -> None:
+    """End a run: whoever has not got it yet will not. It cannot go on afterwards."""
+    with explained():
+        with _changing(config) as connection:
+            _change(connection, number, (*GOING, "paused"), "cancelled", "by a person")
+        cut = 0
+        while True:
+            with _changing(config) as connection:
+                (some,) = runs.cut_off(connection, [runs.CutOff(run=number, at=SystemClock().now())])
+                counts = runs.counts(connection, number)
+            cut += some
+            if not some:
+                break
+    gone, under_way = counts.get("sent", 0), counts.get("claimed", 0)
+    under = f", {under_way:,} are on their way and may arrive yet" if under_way else ""
+    said(f"run {number} is cancelled: {gone:,} were out already{under}; {cut:,} will not get it")
+
+
+@broadcasts.command("retry")
+def retry_run(
+    number: Number,
+    config: Config = None,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Also to those of whom nobody knows whether they got it.")
+    ] = False,
+) -> None:
+    """Send it to those who did not get it because something failed, and to nobody else."""
+    with explained(), _changing(config) as connection:
+        run = run_of(connection, number)
+        if run.state not in ("running", "paused", "done"):
+            raise BridgeError(f"run {number} is {run.state}, so there is nothing to send again")
+        again = runs.Again(run=number, at=SystemClock().now(), states=("dead", "unknown") if unknown else ("dead",))
+        (found,) = runs.again(connection, [again])
+        left = runs.counts(connection, number).get("unknown", 0)
+    said(f"{found:,} will get it again" if found else f"nobody of run {number} is left out because something failed")
+    if left:
+        said(f"{left:,} may have got it, so they are left alone; --unknown sends to them, too")
+
+
+@broadcasts.command("export")
+def export_run(
+    number: Number,
+    config: Config = None,
+    to: Annotated[Path | None, typer.Option("--to", help="A file; without it, it is printed.")] = None,
+) -> None:
+    """What happened to each recipient, as CSV."""
+    with explained(), visit_store(settings_of(config).store.url) as engine, engine.connect() as connection:
+        run_of(connection, number)
+        with nullcontext(sys.stdout) if to is None else to.open("w", encoding="utf-8", newline="") as file:
+            written = _write_csv(connection, number, file)
+    if to is not None:
+        said(f"{count(written, 'recipient')} written to {to}")
+
+
+HEADER = (
+    "run", "delivery", "person", "line", "to", "state", "reason", "detail", "attempts", "reference", "due_at",
+    "finished_at",
+)  # fmt: skip
+
+
+def _write_csv(connection: Connection, number: int, file: TextIO) -> int:
+    writer, written = csv.writer(file), 0
+    writer.writerow(HEADER)
+    for one in runs.lines(connection, number):
+        times = ("" if at is None else at.isoformat() for at in (one.due_at, one.finished_at))
+        whom = msgspec.json.encode(one.to).decode() if one.to else ""
+        about = (one.state, one.reason, one.detail, one.attempts, one.reference)
+        writer.writerow([number, one.delivery, _plain(one.person), one.line, whom, *map(_plain, about), *times])
+        written += 1
+    return written
+
+
+def _plain(value: object) -> object:
+    """What begins like a formula is text to a spreadsheet, too."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+@contextmanager
+def _changing(config: Path | None) -> Iterator[Connection]:
+    with visit_store(settings_of(config).store.url) as engine, engine.begin() as connection:
+        yield connection
+
+
+def _change(
+    connection: Connection, number: int, come_from: tuple[RunState, ...], to: RunState, detail: str | None
+) -> None:
+    run = run_of(connection, number)
+    forgive = to == "running"
+    at = SystemClock().now()
+    wanted = runs.Change(run=number, come_from=come_from, to=to, at=at, detail=detail, forgive=forgive)
+    if runs.change(connection, [wanted]) != [True]:
+        raise BridgeError(f"run {number} is {run.state}; only one that is {' or '.join(come_from)} can be {to}")
+
+
+def _checked(settings: Settings, audiences: Path | None = None) -> Checked:
+    """The rulebook; with its audience files, where it is said what their paths are relative to."""
+    given = settings.rulebook
+    accounts = Accounts(settings.accounts.values(), ADAPTERS)
+    return check(
+        rules=given.rules,
+        templates=given.templates,
+        timezone=given.timezone,
+        accounts=accounts,
+        audiences=audiences,
+    )
+
+
+def _named(name: str, known: Mapping[str, Broadcast]) -> Broadcast:
+    if name not in known:
+        hint = did_you_mean(name, sorted(known)) or (f"; there are {', '.join(sorted(known))}" if known else "")
+        raise BridgeError(f'there is no broadcast "{name}"{hint}')
+    return known[name]
+
+
+def _coming(broadcast: Broadcast, now: datetime) -> Iterator[tuple[Broadcast, Moment]]:
+    return ((broadcast, at) for at in upcoming(broadcast.schedule, now, broadcast.clock_change))
+
+
+def say_schedule(schedule: Schedule) -> str:
+    match schedule:
+        case Cron(text=text):
+            return f"{text} ({_zone(schedule)})"
+        case At(local=local):
+            return f"at {local:%Y-%m-%d %H:%M} ({_zone(schedule)})"
+        case Every(interval=interval):
+            return f"every {say_duration(interval)}"
+    return "by hand"
+
+
+def _zone(schedule: Schedule) -> str:
+    return "" if isinstance(schedule, ByHand) else schedule.zone.key
+
+
+def _local(at: Moment) -> str:
+    return f"{at.local:%a %Y-%m-%d %H:%M}"
+
+
+def _broadcast_as_json(one: Broadcast, at: Moment | None) -> Mapping[str, object]:
+    return {
+        "name": one.name,
+        "schedule": say_schedule(one.schedule),
+        "via": one.via,
+        "audience": one.audience,
+        "next": None if at is None else {"local": at.local.isoformat(), "at": at.at, "note": at.note},
+    }
+
+
+def _shown_as_json(why: str, one: Planned) -> Mapping[str, object]:
+    reply = text_of(one)
+    return {"why": why, "to": one.to, "line": one.line, "text": reply.text, "format": reply.format}

@@ -1,0 +1,104 @@
+"""`replybridge check`."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from bridge.cli.options import Config, settings_of
+from bridge.cli.printing import count, explained, near, out, shown, write_json
+from bridge.clock import SystemClock
+from bridge.errors import Problem
+from bridge.lab.check import check as check_rulebook
+from bridge.lab.sources import Excerpt, Sources
+from bridge.lab.tests import beginning, run_tests
+from bridge.line.accounts import Accounts
+from bridge.line.decide import Behaviour
+from bridge.line.render import Renderer
+from bridge.platforms.registry import ADAPTERS
+
+_AROUND = 80
+"""Characters of a long line that are shown on each side of the place."""
+
+_LONGEST = 2_000
+"""Characters of a line that go into JSON."""
+
+
+def check(
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write what was found as JSON.")] = False,
+) -> None:
+    """Is everything sound: settings, rules, templates, examples, tests? What passes here may go live.
+
+    Exit code 0: yes (there may be warnings); 1: the rulebook has errors; 2: it could not be checked.
+    """
+    with explained():
+        settings = settings_of(config)
+        accounts = Accounts(settings.accounts.values(), ADAPTERS)
+        folders = settings.rulebook
+        checked = check_rulebook(
+            rules=folders.rules,
+            templates=folders.templates,
+            timezone=folders.timezone,
+            accounts=accounts,
+            examples_at=beginning(folders.timezone),
+            audiences=settings.directory,
+            now=SystemClock().now(),
+        )
+        if not checked.errors:
+            renderer = Renderer(checked.templates, accounts, folders.replies_per_hour)
+            behaviour = Behaviour(rulebook=checked.sound(), renderer=renderer, accounts=accounts)
+            wrong = run_tests(Path(near(folders.rules)), behaviour, folders.timezone)
+            checked = replace(checked, problems=tuple(sorted((*checked.problems, *wrong))))
+    rules = len(checked.rulebook.rules) if checked.rulebook else 0
+    sources = Sources()
+    if as_json:
+        found = [_as_json(problem, sources.excerpt(problem)) for problem in checked.problems]
+        write_json({"problems": found, "rules": rules, "examples": checked.examples})
+        raise typer.Exit(1 if checked.errors else 0)
+    for problem in checked.problems:
+        show_problem(problem, sources.excerpt(problem))
+    errors = len(checked.errors)
+    found_text = f"{count(errors, 'error')}, {count(len(checked.problems) - errors, 'warning')}"
+    if errors:
+        out.print(f"{found_text}: this rulebook cannot be used until the errors are mended")
+        raise typer.Exit(1)
+    tried = f"{count(rules, 'rule')}, {count(checked.examples, 'example')}"
+    if checked.rulebook is not None and (several := len(checked.rulebook.broadcasts)):
+        tried += f", {count(several, 'broadcast')}"
+        rules += several
+    nothing = f"there are no rules in {near(folders.rules)}, so nothing will be answered"
+    out.print(f"{tried}: {found_text if checked.problems else 'all sound' if rules else nothing}")
+
+
+def show_problem(problem: Problem, excerpt: Excerpt | None, to: Console = out) -> None:
+    """What is wrong, and below it the line in which it stands with the place underlined."""
+    colour = "yellow" if problem.warning else "red"
+    to.print(Text(shown(str(problem)), style=colour), soft_wrap=True)
+    if excerpt is None:
+        return
+    first = max(0, min(excerpt.start - _AROUND, len(excerpt.line) - 2 * _AROUND))
+    before, rest = excerpt.line[first : excerpt.start], excerpt.line[excerpt.start :]
+    meant, after = rest[: excerpt.length][:_AROUND], rest[excerpt.length :][:_AROUND]
+    before, meant, after = (shown(part.replace("\t", " ")) for part in (before, meant, after))
+    number = str(problem.place.line)
+    to.print(Text.assemble((f"{number:>6} | ", "dim"), before, (meant, "bold"), after), soft_wrap=True)
+    underline = "^" + "~" * (cell_len(meant) - 1)
+    to.print(Text.assemble((" " * 6 + " | ", "dim"), " " * cell_len(before), (underline, colour)), soft_wrap=True)
+
+
+def _as_json(problem: Problem, excerpt: Excerpt | None) -> Mapping[str, object]:
+    return {
+        "file": problem.place.file,
+        "line": problem.place.line,
+        "column": problem.place.column,
+        "severity": "warning" if problem.warning else "error",
+        "message": problem.message,
+        "source": None if excerpt is None else excerpt.line[:_LONGEST],
+        "underline": None if excerpt is None else {"column": excerpt.start + 1, "length": excerpt.length},
+    }

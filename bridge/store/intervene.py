@@ -1,0 +1,121 @@
+"""Intervene: what a person does with deliveries. They are chosen by a filter, sent again, or called off."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, text, true
+
+from bridge.clock import to_ms
+from bridge.model.delivery import State
+from bridge.store.lanes import free
+from bridge.store.prepared import Prepared
+from bridge.store.tables import TROUBLE, UNFINISHED, deliveries
+from bridge.store.transitions import move
+
+AT_ONCE = 500
+"""Deliveries that a person changes in one transaction, so that the server that runs waits for none of them long."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filter:
+    """Which deliveries a person means; what is None does not narrow."""
+
+    numbers: tuple[int, ...] = ()
+    states: tuple[State, ...] = ()
+    account: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+
+    def where(self) -> ColumnElement[bool]:
+        parts: list[ColumnElement[bool]] = [deliveries.c.id.in_(self.numbers)] if self.numbers else []
+        if self.states:
+            parts.append(deliveries.c.state.in_(self.states))
+        if self.account:
+            parts.append(deliveries.c.account == self.account)
+        if self.reason:
+            parts.append(deliveries.c.reason == self.reason)
+        if self.since:
+            parts.append(deliveries.c.created_at >= to_ms(self.since))
+        return and_(true(), *parts)
+
+
+_QUEUED = text("state = 'queued'")
+_AGAIN: dict[State, Prepared] = {
+    before: Prepared(
+        move(before, "queued")
+        .where(deliveries.c.id == bindparam("number"))
+        .values(
+            wake_at=bindparam("due"),
+            expires_at=bindparam("until"),
+            reason=None,
+            detail=None,
+            finished_at=None,
+            # Whoever says that it is to be sent has looked.
+            unsure_since=None,
+        )
+    )
+    for before in ("dead", "unknown")
+}
+
+
+def count_replayable(connection: Connection, chosen: Filter) -> int:
+    """How many of the chosen deliveries are dead or unknown."""
+    return _count(connection, and_(chosen.where(), text(TROUBLE)))
+
+
+def count_cancellable(connection: Connection, chosen: Filter) -> int:
+    """How many of the chosen deliveries are queued."""
+    return _count(connection, and_(chosen.where(), _QUEUED))
+
+
+def _count(connection: Connection, which: ColumnElement[bool]) -> int:
+    return connection.scalar(select(func.count()).select_from(deliveries).where(which)) or 0
+
+
+def replay(
+    connection: Connection,
+    chosen: Filter,
+    now: datetime,
+    expires_in: Callable[[str], timedelta],
+    most: int | None = None,
+) -> list[int]:
+    """Queue dead and unknown deliveries again, with their time to live begun anew; gives their numbers, the oldest
+    first, `most` at most."""
+    rows = connection.execute(
+        select(deliveries.c.id, deliveries.c.account, deliveries.c.lane, deliveries.c.state)
+        .where(chosen.where(), text(TROUBLE))
+        .order_by(deliveries.c.id)
+        .limit(most)
+    ).all()
+    taken = _busy(connection, {row.lane for row in rows})
+    for row in rows:
+        until = to_ms(now + expires_in(row.account))
+        due = None if row.lane in taken else to_ms(now)
+        _AGAIN[row.state].run(connection, [{"number": row.id, "due": due, "until": until}])
+        taken.add(row.lane)
+    return [row.id for row in rows]
+
+
+def _busy(connection: Connection, lanes: set[str]) -> set[str]:
+    """The lanes in which something is unfinished."""
+    found = select(deliveries.c.lane).where(text(UNFINISHED), deliveries.c.lane.in_(lanes))
+    return set(connection.scalars(found)) if lanes else set()
+
+
+def cancel(connection: Connection, chosen: Filter, now: datetime, most: int | None = None) -> list[int]:
+    """Call off queued deliveries; gives their numbers, the oldest first, `most` at most.
+
+    What is being sent already goes on, and so does what comes after the cancelled in their conversations.
+    """
+    rows = connection.execute(
+        select(deliveries.c.id, deliveries.c.lane).where(chosen.where(), _QUEUED).order_by(deliveries.c.id).limit(most)
+    ).all()
+    if rows:
+        connection.execute(
+            move("queued", "cancelled")
+            .where(deliveries.c.id.in_([row.id for row in rows]))
+            .values(wake_at=None, detail="cancelled by a person", reason=None, finished_at=to_ms(now))
+        )
+        free(connection, {row.lane for row in rows}, now)
+    return [row.id for row in rows]

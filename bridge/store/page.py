@@ -1,0 +1,185 @@
+"""A page: what the events of one transaction touch and what follows from them, in memory.
+
+It is changed while events are looked at in order. A `Ledger` is a page that is read from the store and written to it;
+the lab's page is never written.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bridge.clock import to_ms
+from bridge.model.broadcast import Asked
+from bridge.model.conversation import EMPTY, Conversation, Memory, Scope, Timer, begin
+from bridge.model.delivery import Delivery, Reason, State
+from bridge.model.event import Contact, Event
+from bridge.model.facts import Facts
+from bridge.store.rows import conversation_key, identity
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """A new delivery. One that begins as dead or cancelled says why."""
+
+    delivery: Delivery
+    state: State = "queued"
+    reason: Reason | None = None
+    detail: str | None = None
+
+
+class Recorded(Struct, frozen=True, kw_only=True):
+    """A new event with its number, its identity and the trace of what the rules made of it."""
+
+    number: int
+    mark: str
+    event: Event
+    trace: object
+
+
+class Page:
+    """Empty at first. `now` (UTC) is the moment at which its events are looked at."""
+
+    def __init__(self, now: datetime) -> None:
+        self.recorded: list[Recorded] = []
+        self.entries: list[Entry] = []
+        self.asked: list[Asked] = []
+        self._seen: dict[str, int] = {}
+        self._ours: set[tuple[str, str]] = set()
+        self._conversations: MutableMapping[str, tuple[Conversation, Memory]] = {}
+        self._memories: dict[str, Memory] = {}
+        self._changed_conversations: set[str] = set()
+        self._changed_memories: set[str] = set()
+        self._also_known: set[tuple[str, str]] = set()
+        self._aged_out: list[dict[str, str]] = []
+        self._last_event = 0
+        self._last_delivery = 0
+        self.turn_to(now)
+
+    def turn_to(self, now: datetime) -> None:
+        """Go on at another moment."""
+        self.now, self.at = now, to_ms(now)
+
+    def is_repeat(self, event: Event) -> bool:
+        """Whether the event was recorded before: ever, or within its `repeat_within`."""
+        before = self._seen.get(identity(event))
+        if before is None:
+            return False
+        return event.repeat_within is None or self.at - before < event.repeat_within.total_seconds() * 1000
+
+    def is_ours(self, event: Event) -> bool:
+        """Whether it tells of a message that we have sent."""
+        return event.reference is not None and (event.account, event.reference) in self._ours
+
+    def note_ours(self, account: str, reference: str) -> None:
+        """Note the platform's id of a message that we have sent."""
+        self._ours.add((account, reference))
+
+    def conversation(self, key: str) -> Conversation | None:
+        """The conversation of a key, as it stands."""
+        known = self._conversations.get(key)
+        return None if known is None else known[0]
+
+    def event(self, number: int) -> Event | None:
+        """A recorded event that a timer is about; None where it is kept no more."""
+        place = number - 1 - (self._last_event - len(self.recorded))
+        return self.recorded[place].event if 0 <= place < len(self.recorded) else None
+
+    def facts(self, event: Event) -> Facts:
+        """The event with its conversation (the event counted in) and what is remembered."""
+        known = self._conversations.get(conversation_key(event.account, event.conversation))
+        conversation = (begin(event) if known is None else known[0]).after(event).heard(event, self.at)
+        return self._facts(event, conversation, EMPTY if known is None else known[1])
+
+    def facts_later(self, event: Event, key: str) -> Facts:
+        """An event of before with its conversation and what is remembered as they stand now."""
+        conversation, memory = self._conversations[key]
+        return self._facts(event, conversation.seen_at(self.now), memory)
+
+    def _facts(self, event: Event, conversation: Conversation, memory: Memory) -> Facts:
+        memories: dict[Scope, Memory] = {
+            scope: self._memories.get(key, EMPTY)
+            for scope, key in memory_keys(event.account, conversation.id, conversation.contact).items()
+        }
+        memories["conversation"] = memory
+        return Facts(event=event, conversation=conversation, now=self.now, memories=memories)
+
+    def next_event(self) -> int:
+        """The number of the event that is recorded next."""
+        return self._last_event + 1
+
+    def record(self, event: Event, trace: object) -> int:
+        """Note the event; gives its number."""
+        mark = identity(event)
+        if (before := self._seen.get(mark)) is not None:
+            self._aged_out.append({"old": mark, "new": f"{mark}@{before}"})
+        self._seen[mark] = self.at
+        self._last_event += 1
+        self.recorded.append(Recorded(number=self._last_event, mark=mark, event=event, trace=trace))
+        return self._last_event
+
+    def keep(self, conversation: Conversation) -> None:
+        """Note how a conversation now stands."""
+        key = conversation_key(conversation.account, conversation.id)
+        known = self._conversations.get(key)
+        self._conversations[key] = conversation, EMPTY if known is None else known[1]
+        self._changed_conversations.add(key)
+
+    def remember(self, conversation: Conversation, changed: Mapping[Scope, Memory]) -> None:
+        """Note the memories that were changed about a conversation that is kept."""
+        for scope, memory in changed.items():
+            if scope == "conversation":
+                key = conversation_key(conversation.account, conversation.id)
+                self._conversations[key] = self._conversations[key][0], memory
+                self._changed_conversations.add(key)
+            else:
+                key = memory_keys(conversation.account, conversation.id, conversation.contact)[scope]
+                self._memories[key] = memory
+                self._changed_memories.add(key)
+                if scope == "contact":
+                    self._also_known.update((name, key) for name in aliases_of(conversation.contact))
+
+    def learn(self, key: str, facts: Mapping[str, object], then: Timer | None) -> None:
+        """Note what an operation found out for a conversation, and what comes after it."""
+        conversation, memory = self._conversations[key]
+        self._conversations[key] = conversation if then is None else conversation.arm(then), memory.remember(facts)
+        self._changed_conversations.add(key)
+
+    def take_due(self, key: str) -> tuple[Timer, ...]:
+        """The timers of a conversation that are due now; they are its timers no more."""
+        if key not in self._conversations:
+            return ()
+        conversation, memory = self._conversations[key]
+        due = conversation.due(self.at)
+        rest = tuple(timer for timer in conversation.timers if timer not in due)
+        self._conversations[key] = replace(conversation, timers=rest), memory
+        self._changed_conversations.add(key)
+        return due
+
+    def next_delivery(self) -> int:
+        self._last_delivery += 1
+        return self._last_delivery
+
+    def enqueue(self, entry: Entry) -> None:
+        """Note a delivery."""
+        self.entries.append(entry)
+
+
+def memory_keys(account: str, conversation: str, contact: Contact) -> Mapping[Scope, str]:
+    """Where the memories beside the conversation's own are kept."""
+    who = contact.id or contact.email or contact.phone or f"conversation:{conversation}"
+    return {"contact": f"contact/{account}/{who}", "account": f"account/{account}", "rule": "rule"}
+
+
+def alias(kind: Literal["email", "phone"], value: str) -> str:
+    """The name under which a contact's memory is found by whoever knows no id of theirs."""
+    return f"{kind}:{value.strip().casefold()}"
+
+
+def aliases_of(contact: Contact) -> Iterator[str]:
+    """The names under which the memory of a contact with an id is found besides."""
+    if contact.id and contact.email:
+        yield alias("email", contact.email)
+    if contact.id and contact.phone:
+        yield alias("phone", contact.phone)

@@ -1,0 +1,16 @@
+"""Chaos in its short form: whatever happens, nothing acknowledged is lost, and nothing comes out of order."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.chaos import broken, chaos
+
+
+@pytest.mark.timeout(200)
+async def test_nothing_is_lost_or_out_of_order_whatever_happens(tmp_path: Path) -> None:
+    told = await chaos(tmp_path, seconds=15)
+    print(told)
+    assert broken(told) == []
+    assert told.acknowledged > 100
+    assert told.kills > 2
