@@ -23,7 +23,7 @@ from bridge.line.attempt import Attempts
 from bridge.line.deliver import Deliverer
 from bridge.line.stream import Mailboxes
 from bridge.model.delivery import Delivery, Reply
-from bridge.observe import Metrics
+from bridge.observe import Metrics, configure_logging
 from bridge.platforms.registry import ADAPTERS
 from bridge.settings import load_settings
 from bridge.store.ledger import Claim, Ledger
@@ -39,12 +39,13 @@ class Platforms:
     def __init__(self) -> None:
         self.taken = 0
         self.all_taken = asyncio.Event()
+        self.closing = asyncio.Event()
         self.expected = 0
 
     async def answer(self, request: web.Request) -> web.Response:
         await request.read()
         if request.path.startswith("/stuck"):
-            await asyncio.sleep(3600)
+            await self.closing.wait()
         self.taken += 1
         if self.taken >= self.expected:
             self.all_taken.set()
@@ -59,7 +60,7 @@ async def rate(accounts: int, each: int, *, stuck: bool) -> float:
     application.router.add_route("*", "/{path:.*}", platforms.answer)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, backlog=4096).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
@@ -82,6 +83,7 @@ async def rate(accounts: int, each: int, *, stuck: bool) -> float:
                     door=door, store=store, mailboxes=Mailboxes(store, heartbeat=60), files=files, clock=CLOCK
                 )
                 took = await _deliver(known, store, attempts, metrics, chance, platforms)
+    platforms.closing.set()
     await runner.cleanup()
     return platforms.expected / took
 
@@ -119,10 +121,14 @@ def _fill(connection: Connection, items: Sequence[list[tuple[int, int, str]]]) -
 
 
 def main(accounts: int, each: int, rounds: int) -> None:
+    configure_logging(level="error")
     for _ in range(rounds):
         alone = uvloop.run(rate(accounts, each, stuck=False))
         beside = uvloop.run(rate(accounts, each, stuck=True))
-        print(f"{accounts:,} accounts: {alone:,.0f}/s; with one that hangs {beside:,.0f}/s: {beside / alone:.1%}")
+        print(
+            f"{accounts:,} accounts: {alone:,.0f}/s; with one that hangs {beside:,.0f}/s: {beside / alone:.1%}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -127,6 +127,7 @@ def test_the_metrics_are_those_that_are_exposed() -> None:
     metrics.refused(400)
     metrics.match("rule")
     metrics.attempt("site", "sent", "", 0.1)
+    metrics.circuit("site", is_open=True)
     metrics.queue("store", 1)
     metrics.rulebook("1")
     metrics.reloaded("taken")

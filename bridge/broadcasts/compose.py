@@ -44,7 +44,9 @@ class Composer:
         address and telephone number."""
         own, everywhere = set[str](), set[tuple[Literal["email", "phone"], str]]()
         if self._plan.met is not None:
-            who = next((str(known) for name in ("id", "email", "phone") if (known := recipient.variables.get(name))), "")
+            who = next(
+                (str(known) for name in ("id", "email", "phone") if (known := recipient.variables.get(name))), ""
+            )
             own.add(f"contact/{recipient.variables[MET_BY]}/{who}")
         for name, value in (*recipient.variables.items(), *recipient.address.items()):
             if not isinstance(value, str | int) or isinstance(value, bool):

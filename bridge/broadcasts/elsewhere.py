@@ -94,7 +94,9 @@ class MetPeople:
             return Problem(place=Place(file=conversation.account, line=0, column=0), message=message, warning=True)
         # Where the account is another than the one that has met them, the same person may have been met by several.
         own = conversation.account == plan.via
-        key = f"{conversation.account}/{who}" if own else ", ".join(f"{name}={value}" for name, value in address.items())
+        key = (
+            f"{conversation.account}/{who}" if own else ", ".join(f"{name}={value}" for name, value in address.items())
+        )
         variables = {**known, MET_BY: conversation.account}
         return Recipient(key=key, address=address, variables=variables, language=contact.language)
 

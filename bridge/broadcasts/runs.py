@@ -37,6 +37,7 @@ AHEAD = timedelta(seconds=1)
 ENOUGH = 20
 """So many deliveries must have come to an end before their failures are held against a run."""
 LOOK_ANEW = timedelta(hours=1)
+NEVER_SENT = "the run failed before anything was sent"
 
 
 class Behaves(Protocol):
@@ -140,9 +141,18 @@ class Broadcasts:
             await self._clock.sleep(1)
         except BridgeError as error:
             log(run=run.id).error("a run cannot go on", broadcast=run.asked.broadcast, error=str(error))
-            await self._change(run, ("asked", "planning", "running"), "failed", str(error))
+            await self._give_up(run, str(error))
         finally:
             del self._tasks[run.id]
+
+    async def _give_up(self, run: Run, why: str) -> None:
+        """A run that is being sent waits for a person who mends it; one that cannot be planned sends nothing at all."""
+        if await self._change(run, ("running",), "paused", why):
+            await self._store.write(store_runs.hold_back, run.id)
+        elif await self._change(run, ("asked", "planning"), "failed", why):
+            cut = store_runs.CutOff(run=run.id, at=self._clock.now(), why=NEVER_SENT)
+            while await self._store.write(store_runs.cut_off, cut):
+                await asyncio.sleep(0)
 
     async def _go_on(self, run: Run) -> None:
         if run.plan is None:

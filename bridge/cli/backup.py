@@ -32,6 +32,5 @@ def backup(
         if file.exists() and not overwrite:
             raise BridgeError(f"{file}: there is a file already; choose another name, or say --overwrite")
         count = back_up(database, settings.data_directory / "attachments", file)
-        said(
-            f"{near(file.absolute())}: {file.stat().st_size:,} bytes, with {counted(count, 'file', 'files')} of customers"
-        )
+        size, files = file.stat().st_size, counted(count, "file", "files")
+        said(f"{near(file.absolute())}: {size:,} bytes, with {files} of customers")

@@ -1,17 +1,14 @@
 """`replybridge broadcasts`: what goes out when and to whom, and the hands on what is going out."""
 
 import asyncio
-import csv
 import heapq
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
-import msgspec
 import typer
 from rich.live import Live
 from sqlalchemy import Connection
@@ -23,16 +20,17 @@ from bridge.broadcasts.plan import plan_of, sender_of
 from bridge.broadcasts.preview import Preview, preview, text_of
 from bridge.broadcasts.schedule import upcoming
 from bridge.chance import SystemChance
+from bridge.cli.control import GOING, cancel_run, export_run, pause_run, resume_run, retry_run
 from bridge.cli.options import AsJson, Config, pairs, settings_of
-from bridge.cli.printing import cells, count, explained, out, said, table, told, write_json
-from bridge.cli.runs import Status, as_json, listing, picture, run_of, status_of
+from bridge.cli.printing import cells, explained, out, said, table, told, write_json
+from bridge.cli.runs import Status, as_json, listing, picture, status_of
 from bridge.cli.wording import say_address
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError, did_you_mean
 from bridge.lab.check import Checked, check
 from bridge.line.accounts import Accounts
 from bridge.line.by_hand import check_address
-from bridge.model.broadcast import Asked, At, Broadcast, ByHand, Cron, Every, Moment, RunState, Schedule
+from bridge.model.broadcast import Asked, At, Broadcast, ByHand, Cron, Every, Moment, Schedule
 from bridge.model.quantity import say_duration
 from bridge.platforms.registry import ADAPTERS
 from bridge.settings import Settings
@@ -44,8 +42,6 @@ from bridge.store.store import visit_store
 broadcasts = typer.Typer(help="One text for many: when it goes out, to whom, and how far it is.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The broadcast's name.")]
-Number = Annotated[int, typer.Argument(help="The run's number; `replybridge broadcasts status` lists them.")]
-GOING: tuple[RunState, ...] = ("asked", "planning", "running")
 
 
 @broadcasts.command("list")
@@ -240,120 +236,11 @@ def _list_runs(connection: Connection, settings: Settings, to_programs: bool) ->
         out.print(listing(found, {run.id: runs.counts(connection, run.id) for run in found}))
 
 
-@broadcasts.command("pause")
-def pause_run(number: Number, config: Config = None) -> None:
-    """Let nothing more go, until `resume`. What is on its way to the platform arrives yet."""
-    with explained(), _changing(config) as connection:
-        _change(connection, number, ("planning", "running"), "paused", "by a person")
-        runs.hold_back(connection, [number])
-        under_way = runs.counts(connection, number).get("claimed", 0)
-    said(f"run {number} is paused" + (f"; {under_way:,} are on their way yet" if under_way else ""))
-
-
-@broadcasts.command("resume")
-def resume_run(number: Number, config: Config = None) -> None:
-    """Have a paused run go on from where it was. The failures until now are not held against it any more."""
-    with explained(), _changing(config) as connection:
-        to: RunState = "running" if run_of(connection, number).planned_at else "planning"
-        if run_of(connection, number).plan is None:
-            to = "asked"
-        _change(connection, number, ("paused",), to, None)
-    said(f"run {number} goes on")
-
-
-@broadcasts.command("cancel")
-def cancel_run(number: Number, config: Config = None) -> None:
-    """End a run: whoever has not got it yet will not. It cannot go on afterwards."""
-    with explained():
-        with _changing(config) as connection:
-            _change(connection, number, (*GOING, "paused"), "cancelled", "by a person")
-        cut = 0
-        while True:
-            with _changing(config) as connection:
-                (some,) = runs.cut_off(connection, [runs.CutOff(run=number, at=SystemClock().now())])
-                counts = runs.counts(connection, number)
-            cut += some
-            if not some:
-                break
-    gone, under_way = counts.get("sent", 0), counts.get("claimed", 0)
-    under = f", {under_way:,} are on their way and may arrive yet" if under_way else ""
-    said(f"run {number} is cancelled: {gone:,} were out already{under}; {cut:,} will not get it")
-
-
-@broadcasts.command("retry")
-def retry_run(
-    number: Number,
-    config: Config = None,
-    unknown: Annotated[
-        bool, typer.Option("--unknown", help="Also to those of whom nobody knows whether they got it.")
-    ] = False,
-) -> None:
-    """Send it to those who did not get it because something failed, and to nobody else."""
-    with explained(), _changing(config) as connection:
-        run = run_of(connection, number)
-        if run.state not in ("running", "paused", "done"):
-            raise BridgeError(f"run {number} is {run.state}, so there is nothing to send again")
-        again = runs.Again(run=number, at=SystemClock().now(), states=("dead", "unknown") if unknown else ("dead",))
-        (found,) = runs.again(connection, [again])
-        left = runs.counts(connection, number).get("unknown", 0)
-    said(f"{found:,} will get it again" if found else f"nobody of run {number} is left out because something failed")
-    if left:
-        said(f"{left:,} may have got it, so they are left alone; --unknown sends to them, too")
-
-
-@broadcasts.command("export")
-def export_run(
-    number: Number,
-    config: Config = None,
-    to: Annotated[Path | None, typer.Option("--to", help="A file; without it, it is printed.")] = None,
-) -> None:
-    """What happened to each recipient, as CSV."""
-    with explained(), visit_store(settings_of(config).store.url) as engine, engine.connect() as connection:
-        run_of(connection, number)
-        with nullcontext(sys.stdout) if to is None else to.open("w", encoding="utf-8", newline="") as file:
-            written = _write_csv(connection, number, file)
-    if to is not None:
-        said(f"{count(written, 'recipient')} written to {to}")
-
-
-HEADER = (
-    "run", "delivery", "person", "line", "to", "state", "reason", "detail", "attempts", "reference", "due_at",
-    "finished_at",
-)  # fmt: skip
-
-
-def _write_csv(connection: Connection, number: int, file: TextIO) -> int:
-    writer, written = csv.writer(file), 0
-    writer.writerow(HEADER)
-    for one in runs.lines(connection, number):
-        times = ("" if at is None else at.isoformat() for at in (one.due_at, one.finished_at))
-        whom = msgspec.json.encode(one.to).decode() if one.to else ""
-        about = (one.state, one.reason, one.detail, one.attempts, one.reference)
-        writer.writerow([number, one.delivery, _plain(one.person), one.line, whom, *map(_plain, about), *times])
-        written += 1
-    return written
-
-
-def _plain(value: object) -> object:
-    """What begins like a formula is text to a spreadsheet, too."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-
-
-@contextmanager
-def _changing(config: Path | None) -> Iterator[Connection]:
-    with visit_store(settings_of(config).store.url) as engine, engine.begin() as connection:
-        yield connection
-
-
-def _change(
-    connection: Connection, number: int, come_from: tuple[RunState, ...], to: RunState, detail: str | None
-) -> None:
-    run = run_of(connection, number)
-    forgive = to == "running"
-    at = SystemClock().now()
-    wanted = runs.Change(run=number, come_from=come_from, to=to, at=at, detail=detail, forgive=forgive)
-    if runs.change(connection, [wanted]) != [True]:
-        raise BridgeError(f"run {number} is {run.state}; only one that is {' or '.join(come_from)} can be {to}")
+broadcasts.command("pause")(pause_run)
+broadcasts.command("resume")(resume_run)
+broadcasts.command("cancel")(cancel_run)
+broadcasts.command("retry")(retry_run)
+broadcasts.command("export")(export_run)
 
 
 def _checked(settings: Settings, audiences: Path | None = None) -> Checked:

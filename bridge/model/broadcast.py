@@ -222,9 +222,9 @@ class Asked(Struct, frozen=True, kw_only=True):
 class Run(Struct, frozen=True, kw_only=True):
     """One firing of a broadcast.
 
-    asked -> planning -> running -> done | failed            asked -> skipped (too late)
+    asked -> planning -> running -> done                     asked, planning -> failed (it cannot be planned)
     planning, running -> paused -> planning, running         asked, planning, running, paused -> cancelled
-    done, failed, cancelled -> running (retry)
+    done, paused -> running (retry)                          (new) -> skipped (too late)
 
     `plan` is the broadcast as it was when the run began, and `cursor` how far its audience is planned, as JSON.
     `duplicates` counts recipients who were planned already. `detail` says why it stands where it does.

@@ -134,6 +134,7 @@ class CutOff(Struct, frozen=True, kw_only=True):
 
     run: int
     at: datetime
+    why: str = CUT_OFF
     most: int = 1000
 
 
@@ -147,7 +148,7 @@ def _cut_off(connection: Connection, item: CutOff) -> int:
         text(OF_A_RUN), deliveries.c.run == item.run, deliveries.c.state == "queued"
     )
     numbers = connection.scalars(waiting.limit(item.most)).all()
-    gone = {"detail": CUT_OFF, "wake_at": None, "not_before": None, "finished_at": to_ms(item.at)}
+    gone = {"detail": item.why, "wake_at": None, "not_before": None, "finished_at": to_ms(item.at)}
     connection.execute(move("queued", "cancelled").where(deliveries.c.id.in_(numbers)).values(gone))
     return len(numbers)
 

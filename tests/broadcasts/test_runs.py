@@ -246,6 +246,29 @@ async def test_a_file_that_changed_while_it_was_planned_stops_the_plan(tmp_path:
             assert run.state == "failed"
             assert (run.detail or "").startswith("audiences/customers.csv has changed since its planning began")
             assert inbox.calls == 0
+            await site.until(lambda: "planned" not in states(site, number))
+            assert {detail for _, _, detail in outcomes(site)} == {"the run failed before anything was sent"}
+
+
+async def test_a_run_whose_account_is_gone_waits_for_a_person(tmp_path: Path) -> None:
+    rules, clock = OFFER + "    rate: 1/s\n", SetClock(NOON)
+    async with Inbox() as inbox:
+        async with shop(tmp_path, inbox, customers(20), rules, clock=clock) as site:
+            number = await begin(site)
+            await site.until(lambda: len(inbox.got) >= 3)
+        settings = inbox.account("another")
+        async with a_bridge(tmp_path, settings, "rules: []", clock=clock) as site:
+            run = await over(site, number)
+            assert (run.state, run.detail) == (
+                "paused",
+                "there is no account shop in the settings; add [accounts.shop]",
+            )
+        async with shop(tmp_path, inbox, customers(20), rules, clock=clock) as site:
+            change = runs.Change(run=number, come_from=("paused",), to="running", at=clock.now())
+            assert await site.running.store.write(runs.change, change)
+            await over(site, number)
+            assert set(inbox.got.values()) == {1}
+            assert len(inbox.got) + states(site, number).get("dead", 0) == 20
 
 
 async def test_a_broadcast_that_is_there_no_more_fails(tmp_path: Path) -> None:

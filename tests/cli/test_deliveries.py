@@ -242,7 +242,12 @@ def test_replay_of_nothing_in_particular(shop: Path) -> None:
         (("1", "3", "99"), None, "cancelled: 3\nleft alone, because not queued: 1, 99\n", []),
         (("--all", "--yes"), None, "cancelled: 3\n", []),
         (("--account", "site"), "y\n", "cancel 1 delivery? [y/N]: y\ncancelled: 3\n", []),
-        (("--account", "gone"), None, "nothing to cancel: no such delivery is queued; the settings have no account gone\n", [3]),
+        (
+            ("--account", "gone"),
+            None,
+            "nothing to cancel: no such delivery is queued; the settings have no account gone\n",
+            [3],
+        ),
     ],
 )
 def test_cancel(shop: Path, arguments: tuple[str, ...], given: str | None, told: str, left: list[int]) -> None:

@@ -25,7 +25,8 @@ from tests.values import a_delivery, an_event
 
 SETTINGS = '[accounts.site]\nplatform = "webchat"\n'
 ANN = Contact(id="ann-0815", name="Ann Smith", email="Ann@shop.example", phone="+49 170 5550123")
-SECRETS = (b"ann-0815", b"ann smith", b"ann@shop.example", b"5550123", b"my card is 4711", b"sent to ann", b"token-of-ann",
+SECRETS = (b"ann-0815", b"ann smith", b"ann@shop.example", b"5550123", b"my card is 4711", b"sent to ann",
+            b"token-of-ann",
            b"private note on ann", b"answered: sent to ann")  # fmt: skip
 CLOCK = SystemClock()
 

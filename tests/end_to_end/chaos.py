@@ -181,7 +181,7 @@ def _tell(platform: Platform, acknowledged: set[int], kills: int, stops: int) ->
             if after < before
         ),
         doubled=sum(doubled.values()),
-        # Whatever is doubled beyond what the platform left in doubt was in flight when the server was killed or stopped.
+        # What is doubled beyond what the platform left in doubt was in flight when the server was killed or stopped.
         unexplained=sum(max(0, times - platform.in_doubt[mark]) for mark, times in doubled.items()),
         kills=kills,
         stops=stops,

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event
@@ -175,11 +176,14 @@ def test_the_call_of_a_chat_server_and_the_backup(tmp_path: Path, curl: None) ->
         code, answer = place.run(block("sh", "omnidesk"))
         assert (code, answer) == (0, '{"type":"result","message":"Message sent.","ticketID":7973981186309355}')
         place.wait_for(place.received, "price list")
-        assert place.run(block("sh", "backup")) == (0, "")
+        code, answer = place.run(block("sh", "backup"))
+        assert (code, answer.partition(":")[0]) == (0, "backup.tar")
     finally:
         place.stop_fake()
         place.server.kill()
-    with sqlite3.connect(tmp_path / "backup.db") as copy:
+    with tarfile.open(tmp_path / "backup.tar") as archive:
+        archive.extract("bridge.db", tmp_path / "restored", filter="data")
+    with sqlite3.connect(tmp_path / "restored/bridge.db") as copy:
         assert copy.execute("SELECT count(*) FROM deliveries").fetchone() == (1,)
 
 

@@ -1,4 +1,4 @@
-"""A disk that is full: senders are told to come again, /readyz says why, and it goes on by itself when there is room."""
+"""A disk that is full: senders are told to come again, /readyz says why, and with room it goes on by itself."""
 
 from collections.abc import Sequence
 from pathlib import Path

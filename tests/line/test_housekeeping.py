@@ -14,7 +14,11 @@ RULES = """
 rules:
   - name: both
     on: [message, attachment]
-    do: [{reply: {text: "thanks for no. {{ kind }}"}}, {remember: {seen: true}}, {remember: {known: true}, scope: contact}]
+    do:
+      - reply: {text: "thanks for the {{ kind }}"}
+      - remember: {seen: true}
+      - remember: {known: true}
+        scope: contact
 """
 TABLES = ("events", "deliveries", "attempts", "conversations", "memories", "attachments")
 

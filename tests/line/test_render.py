@@ -183,7 +183,8 @@ async def test_a_template_that_fails_costs_its_own_reply_only(tmp_path: Path) ->
 
 
 async def test_a_dead_reply_does_not_hold_up_its_conversation(tmp_path: Path) -> None:
-    rules = "rules:\n  - name: r\n    on: message\n    do: [{reply: {text: '{{ 1 // 0 }}'}}, {reply: {text: '{{ text }}'}}]\n"
+    actions = "[{reply: {text: '{{ 1 // 0 }}'}}, {reply: {text: '{{ text }}'}}]"
+    rules = f"rules:\n  - name: r\n    on: message\n    do: {actions}\n"
     async with a_site(tmp_path, rules) as (bridge, _):
         for number in (1, 2):
             await bridge.say(f"x{number}", messageNumber=number)

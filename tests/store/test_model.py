@@ -16,7 +16,7 @@ from bridge.clock import SetClock, to_ms
 from bridge.model.delivery import STATES, TRANSITIONS, URGENCIES, Attempt, Delivery, Failed, Settled, State, Urgency
 from bridge.store import intervene, leases, outgoing
 from bridge.store.intervene import Filter
-from bridge.store.leases import Held, Heirs
+from bridge.store.leases import Heirs, Held
 from bridge.store.ledger import Claim, Ledger
 from bridge.store.outgoing import Take, Want
 from bridge.store.page import Entry
