@@ -249,7 +249,9 @@ def test_a_via_that_names_no_account_is_a_dead_delivery_that_says_what_to_do() -
 
 async def test_markdown_goes_out_as_each_platform_reads_it(tmp_path: Path) -> None:
     rules = "rules:\n  - name: r\n    on: message\n    do: [{reply: {template: hello.md.j2}}]\n"
-    template = {"templates/hello.md.j2": "**Dear {{ contact.name | default('friend') }}**, see [prices](https://shop.example/prices)"}
+    template = {
+        "templates/hello.md.j2": "**Dear {{ contact.name | default('friend') }}**, see [prices](https://shop.example/prices)"
+    }
     async with a_site(tmp_path, rules, files=template) as (bridge, fake):
         await bridge.say("x", customerName="Ann")
         await bridge.settle()

@@ -213,7 +213,7 @@ KINDS = "reply, send, remember, forget, call, broadcast, after or <platform>.<op
     [
         ("repply: {text: a}", 9, 'unknown key "repply" (did you mean "reply"?)'),
         ("sent: {text: a}", 9, 'unknown key "sent" (did you mean "send"?)'),
-        ("assign: {agent: 5}", 9, 'unknown key "assign"; known: reply, send, remember, forget, scope, call, broadcast, after'),
+        ("assign: {agent: 5}", 9, 'unknown key "assign"; known: reply, send, remember, forget, scope, call, broadcast'),
         ("assign: {agent: 5}", 9, ", unless, do, <platform>.<operation>"),
         ("HelpCrunch.assign: {}", 9, '"HelpCrunch.assign" is no operation: write <platform>.<operation>, for example'),
         ("helpcrunch.: {}", 9, '"helpcrunch." is no operation'),

@@ -224,8 +224,8 @@ def test_all_problems_of_all_files_are_found_at_once() -> None:
         ("{name: x, on: message, do: [reply: {text: a, to: {chat: 1}}]}", '"to" needs "via"'),
         (
             "{name: x, on: message, do: [{reply: {text: a}, forget: b}]}",
-            "remember, forget, call, broadcast, after or <platform>.<operation>: reply, forget are an action each, with a dash of"
-            " its own",
+            "remember, forget, call, broadcast, after or <platform>.<operation>: "
+            "reply, forget are an action each, with a dash of its own",
         ),
         ("{name: x, on: message, do: [{reply: {text: a}, scope: contact}]}", '"scope" goes with remember and forget'),
         ("{name: x, on: message, do: [{scope: contact}]}", "an action is one of reply, send, remember, forget"),
