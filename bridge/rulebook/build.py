@@ -173,6 +173,6 @@ def build_calendar(form: CalendarForm, default_zone: str) -> Hours:
     return Hours(
         zone=ZoneInfo(form.timezone or default_zone),
         weekly=week(form.spans()),
-        closed=frozenset(day for days in form.closed or () for day in days),
+        closed=tuple(form.closed or ()),
         holidays=None if form.holidays is None else public_holidays(form.holidays.country, form.holidays.region),
     )

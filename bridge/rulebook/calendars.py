@@ -19,6 +19,9 @@ _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 Span = tuple[int, int]
 """From and until, in minutes after midnight; a span over midnight ends after 24 * 60."""
 
+Days = tuple[date, date]
+"""The first and the last of days on end."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hours:
@@ -29,7 +32,7 @@ class Hours:
 
     zone: ZoneInfo
     weekly: tuple[tuple[Span, ...], ...]
-    closed: frozenset[date] = frozenset()
+    closed: tuple[Days, ...] = ()
     holidays: Mapping[date, str] | None = None
 
     def is_open(self, moment: datetime) -> bool:
@@ -45,7 +48,9 @@ class Hours:
         return any(start <= minute < end for start, end in self.weekly[day.weekday()]) and not self._is_closed(day)
 
     def _is_closed(self, day: date) -> bool:
-        return day in self.closed or (self.holidays is not None and day in self.holidays)
+        if any(first <= day <= last for first, last in self.closed):
+            return True
+        return self.holidays is not None and day in self.holidays
 
 
 def parse_days(text: str) -> tuple[int, ...]:
@@ -87,14 +92,14 @@ def parse_clock(text: str) -> int:
     return int(found[1]) * 60 + int(found[2])
 
 
-def parse_dates(text: str) -> tuple[date, ...]:
-    """'2026-12-24' or '2026-12-24..2027-01-01', both ends included. Raises ValueError."""
+def parse_dates(text: str) -> Days:
+    """'2026-12-24' or '2026-12-24..2027-01-01'. Raises ValueError."""
     first, dots, last = (part.strip() for part in text.partition(".."))
     start, end = _date(first), _date(last if dots else first)
     days = (end - start).days
     if not 0 <= days < MAX_CLOSED_DAYS:
         raise ValueError(f'"{text}": the second date is before the first, or more than ten years after it')
-    return tuple(start + timedelta(days=step) for step in range(days + 1))
+    return start, end
 
 
 def _date(text: str) -> date:

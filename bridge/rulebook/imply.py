@@ -172,7 +172,7 @@ def covers(wide: Matcher, narrow: Matcher) -> bool:
         case Same(), Compare():
             return all(_reached(wide, value) is True for _, value in narrow.same)
         case Words(), Words():
-            return all(wide.test(phrase, {}) for phrase in narrow.phrases)
+            return all(phrase in wide.folded or wide.test(phrase, {}) for phrase in narrow.folded)
         case Words(), Pieces(where="contains"):
             return all(wide.test(phrase, {}) for phrase in narrow.phrases)
         case Pieces(), Pieces():

@@ -92,7 +92,7 @@ class _Stoppers:
         """Those that stop every event which `rule` is for; none where an event may get through to it."""
         near: dict[str, Rule] = {}
         for anchor in _looks_for(rule.when):
-            near.update((one.name, one) for one in self._by_anchor.get(anchor, ()))
+            near.update((one.name, one) for one in self._by_anchor.get(anchor, [])[-_NEAR:])
         known = known_by(rule.when)
         near.update((one.name, one) for wants, one in self._others[-_FAR:] if wants <= known)
         near.update((one.name, one) for one in self._always)

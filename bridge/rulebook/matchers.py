@@ -69,13 +69,14 @@ class Same:
 class Words:
     """`words`: whole words or phrases."""
 
-    __slots__ = ("_bare", "_by_run", "_runs", "phrases")
+    __slots__ = ("_bare", "_by_run", "_runs", "folded", "phrases")
 
     def __init__(self, phrases: Sequence[str]) -> None:
         self.phrases = tuple(phrases)
+        self.folded = frozenset(map(phrase_of, phrases))
         self._bare: list[str] = []
         self._by_run: dict[str, list[str]] = {}
-        for phrase in map(phrase_of, phrases):
+        for phrase in sorted(self.folded):
             runs = runs_of(phrase)
             if runs:
                 self._by_run.setdefault(max(runs, key=len), []).append(phrase)

@@ -34,7 +34,7 @@ from bridge.rulebook.forms import (
 
 _CLOCK = "[0-9]{1,2}:[0-9]{2}"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-Dates = Annotated[tuple[date, ...], written(parse_dates, "2026-12-24"), like(rf"^\s*{_DAY}\s*(\.\.\s*{_DAY}\s*)?$")]
+Dates = Annotated[tuple[date, date], written(parse_dates, "2026-12-24"), like(rf"^\s*{_DAY}\s*(\.\.\s*{_DAY}\s*)?$")]
 SpanText = Annotated[tuple[int, int], written(parse_span, "09:00-17:30"), like(rf"^\s*{_CLOCK}\s*-\s*{_CLOCK}\s*$")]
 ClockText = Annotated[int, written(parse_clock, "09:00"), like(rf"^\s*{_CLOCK}\s*$")]
 
@@ -196,7 +196,9 @@ class CalendarForm(Form):
 
     timezone: Annotated[str, AfterValidator(_zone)] | None = Field(None, description="Such as Europe/Kyiv.")
     hours: dict[str, OneOrMany[SpanText]] = Field(description='Days and their hours: mon-fri: "09:00-17:00".')
-    closed: list[Dates] | None = Field(None, description="Dates, or first..last, on which it is closed.")
+    closed: list[Dates] | None = Field(
+        None, max_length=1000, description="Dates, or first..last, on which it is closed."
+    )
     holidays: Annotated[HolidaysForm, text_as("country", HolidaysForm)] | None = None
 
     @model_validator(mode="after")

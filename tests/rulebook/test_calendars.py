@@ -89,8 +89,7 @@ def test_days_spans_and_dates() -> None:
     assert parse_span("9:00 - 24:00") == (540, 1440)
     assert parse_span("22:30-06:00") == (1350, 1800)
     assert parse_dates("2026-12-31..2027-01-01") == (date(2026, 12, 31), date(2027, 1, 1))
-    assert len(parse_dates("2026-01-01..2026-12-31")) == 365
-    assert parse_dates("2028-02-28..2028-03-01")[1] - timedelta(days=1) == date(2028, 2, 28)
+    assert parse_dates("2026-12-24") == (date(2026, 12, 24), date(2026, 12, 24))
 
 
 @pytest.mark.parametrize(
