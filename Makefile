@@ -12,7 +12,7 @@ run: .venv/installed
 	@exec $(BIN)/replybridge serve
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

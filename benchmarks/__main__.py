@@ -35,12 +35,22 @@ def main(quick: bool) -> None:
     clients = uvloop.run(door.medians(5_000 if quick else 20_000, rounds))
     share = clients["door"][1] / clients["aiohttp"][1]
     print(f"{line.CONNECTIONS} connections; rates beside a bare aiohttp + uvloop JSON handler on the same core")
-    ratio, time = "{:.2f}", "{:.1f} ms"
+    many = rows[line.MANY].ratio / rows[line.FEW].ratio
+    ratio, time, micro = "{:.2f}", "{:.1f} ms", "{:.1f} µs"
     for figure in (
         Figure(name=line.ACKNOWLEDGED, value=acknowledged.ratio, form=ratio, target=0.5, at_least=True),
         Figure(name=line.REPLIED, value=replied.ratio, form=ratio, target=0.2, at_least=True),
         Figure(name="  its time from webhook to reply, p99", value=replied.reply, form=time, target=30),
-        Figure(name="matching among 10,000 rules", value=matching.median_at(10_000), form="{:.1f} µs", target=60),
+        Figure(name="  its rate at 1,000 rules, beside that at 10", value=many, form=ratio, target=0.9, at_least=True),
+        *(
+            Figure(
+                name=f"matching among {size:,} rules of all kinds",
+                value=matching.median_at(size),
+                form=micro,
+                target=60,
+            )
+            for size in matching.SIZES
+        ),
         Figure(name="memory when idle", value=memory, form="{:.0f} MB", target=90),
         Figure(name="CPU of an outgoing request, beside aiohttp's client", value=share, form=ratio, target=1),
     ):

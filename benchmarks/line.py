@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from statistics import median
 from urllib.request import urlopen
 
@@ -24,6 +25,7 @@ import orjson
 import uvloop
 
 from benchmarks.load import FakePlatform, Figures, drive, percentile, request
+from benchmarks.matching import mixed_rule
 
 CONNECTIONS = 64
 EVENTS = 15_000
@@ -33,6 +35,8 @@ _MARK = re.compile(rb"mark (\d+)")
 
 ACKNOWLEDGED = "durable acknowledgement, JSON, 100 rules"
 REPLIED = "webhook to delivered reply, 100 rules"
+FEW = "webhook to delivered reply, 10 rules"
+MANY = "webhook to delivered reply, 1,000 rules"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +79,8 @@ def measure(events: int, rounds: int) -> list[Row]:
             ACKNOWLEDGED: _bridge(events, 100, fires=False, form=False),
             "durable acknowledgement, multipart, 100 rules": _bridge(events, 100, fires=False, form=True),
             REPLIED: _bridge(events, 100, fires=True, form=False),
-            "webhook to delivered reply, 1,000 rules": _bridge(events, 1000, fires=True, form=False),
+            FEW: _bridge(events, 10, fires=True, form=False),
+            MANY: _bridge(events, 1000, fires=True, form=False),
         }
         for name, figures in measured.items():
             found.setdefault(name, []).append(_row(name, figures, bare))
@@ -195,15 +200,15 @@ def _form(notification: dict[str, object]) -> bytes:
 
 
 def _write(folder: Path, port: int, platform: int, rules: int) -> None:
-    """Settings and so many rules, of which one may answer."""
+    """Settings and so many rules of all kinds, of which one may answer."""
     (folder / "rules").mkdir()
     (folder / "templates").mkdir()
     price = "The price of {{ match.mark }} is 9 €, {{ contact.name | default('friend') }}.\n"
     (folder / "templates" / "price.txt.j2").write_text(price)
-    lines = ["rules:"]
+    lines, draw = ["rules:"], Random(rules)
     for number in range(rules - 1):
-        lines += [f"  - name: rule-{number}", "    on: message", "    when:"]
-        lines += [f"      text: {{words: [word{number}, ціна{number}]}}", "    do:", "      - reply: {text: hello}"]
+        lines += [f"  - name: rule-{number}", "    on: message", f"    when: {{{mixed_rule(draw, number)}}}"]
+        lines += ["    do: [reply: {text: hello}]"]
     lines += ["  - name: price", "    on: message", "    when:"]
     lines += ['      text: {matches: "(?i)how much is (?P<mark>mark \\\\d+)"}', "    do:"]
     lines += ["      - reply: {template: price.txt.j2}"]

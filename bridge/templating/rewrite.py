@@ -83,7 +83,8 @@ def _refused(node: nodes.Node, sandbox: Sandbox) -> str:
         case nodes.Call() | nodes.Filter() | nodes.Test(dyn_args=nodes.Node()) | nodes.Test(dyn_kwargs=nodes.Node()):
             return "*arguments are not available: write the arguments one by one"
     if isinstance(node, nodes.Filter) and (node.name not in sandbox.filters):
-        return f'there is no filter "{node.name}"{did_you_mean(node.name, list(sandbox.filters))}'
+        known = [name for name in sandbox.filters if name.isidentifier()]
+        return f'there is no filter "{node.name}"{did_you_mean(node.name, known)}'
     if isinstance(node, nodes.Test) and node.name not in sandbox.tests:
         return f'there is no test "{node.name}"{did_you_mean(node.name, list(sandbox.tests))}'
     return "" if isinstance(node, _ALLOWED) else f"{type(node).__name__.lower()} is not available"

@@ -13,6 +13,7 @@ from threading import Event
 
 import pytest
 
+from tests.cli.typed import typed
 from tests.end_to_end.server import ROOT, Server, free_port
 from tests.readme import BLOCKS, block, names, table
 
@@ -188,10 +189,10 @@ def test_the_call_of_a_chat_server_and_the_backup(tmp_path: Path, curl: None) ->
 
 
 def test_every_command_of_the_table_exists(tmp_path: Path) -> None:
-    place = Place(tmp_path)
     for row in table("| command | what it does"):
-        words = [word for word in names(row[0])[0].split() if word.islower() or word.startswith("-")]
-        code, help_text = place.run(" ".join([*words, "--help"]))
-        assert code == 0, help_text
+        words = [word for word in names(row[0])[0].split()[1:] if word.islower() or word.startswith("-")]
+        shown = typed(tmp_path, *words, "--help")
+        help_text = shown.stdout
+        assert shown.returncode == 0, help_text
         options = {word.split()[0] for word in names(row[1]) if word.startswith("--")}
         assert {option for option in options if option not in help_text} == set(), help_text

@@ -134,16 +134,16 @@ class Book:
             rehearse(behaviour, [said(text), replace(said(text), kind="visited", url="/pricing/a", key="2")])
 
     def template_case(self, case: str) -> None:
-        """A template, as a file of either kind and as the text of a rule."""
+        """A template, as a file of either kind and as the text of a rule; files are UTF-8, or they are refused."""
         for number, ending in enumerate((".md.j2", ".txt.j2", "")):
-            text = HOSTILE[(len(case) + number) % len(HOSTILE)]
+            text = HOSTILE[(len(case) + number) % len(HOSTILE)].encode("utf-8", "replace").decode()
             names = {**variables(rehearsal_facts(said(text))), "messages": [text, "b"], "url": "https://a.example/b"}
             try:
                 if ending:
                     (self.templates / f"x{ending}").write_bytes(case.encode("utf-8", "surrogatepass"))
                     template = Templates.load(self.templates).file(f"x{ending}", HERE)
                 else:
-                    template = Templates().inline(case, HERE)
+                    template = Templates().inline(case.encode("utf-8", "replace").decode(), HERE)
                 made = template.render(names)
             except BridgeError:
                 continue

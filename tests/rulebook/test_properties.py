@@ -162,6 +162,20 @@ def book(rules: list[dict[str, Any]], calendars: dict[str, Any]) -> Rulebook:
     return sound(json.dumps({"rules": named, "calendars": calendars}, ensure_ascii=False))
 
 
+AROUND = ("{}", "a {}", "{} a", "a{}", "{}a", "{}\u0301", "_{}", "-{}-", "{}\n{}", " {} ")
+
+
+@pytest.mark.parametrize("words", WORDS, ids=ascii)
+def test_a_word_is_found_where_the_naive_reading_finds_it_whatever_stands_around_it(words: tuple[str, ...]) -> None:
+    matchers = ("is", "words", "contains", "starts_with", "ends_with")
+    whens = [{"text": {matcher: word}} for matcher in matchers for word in words if word.strip()]
+    rules = book([{"on": "message", "when": when} for when in whens], {})
+    for text in {around.format(*[word] * 2) for around in AROUND for word in words}:
+        about = facts(text=text)
+        found = [rule.name for rule in rules.index.candidates(about) if rule.when.holds(about, {})]
+        assert found == [f"rule {number}" for number, when in enumerate(whens) if naive.holds(when, about)], ascii(text)
+
+
 @settings(max_examples=200, deadline=None)
 @given(WHEN, CALENDARS, st.lists(abouts(), min_size=1, max_size=4))
 def test_a_condition_holds_where_the_naive_reading_of_it_holds(

@@ -77,6 +77,46 @@ WAYS_OUT = [
     ("{{ '2026-01-01T00:00:00' | date('%') }}", 'date does not know "%"'),
     ("{{ context }}{{ environment }}", '"context" is undefined'),
     ("{% do 1 %}", "unknown tag 'do'"),
+    # The ways out of Jinja's own sandbox that were published, and their kin.
+    ("{{ '{x.__class__}'.format_map(contact) }}", 'text has no "format_map"'),  # CVE-2019-10906
+    ("{% set f = '{0.__class__}'.format %}{{ f(1) }}", 'text has no "format"'),  # CVE-2024-56326
+    ("{{ ('{0.__class__}' | attr('format'))(1) }}", 'there is no filter "attr"'),  # CVE-2025-27516
+    ("{{ ['{0.__class__}'] | map('format', text) | first }}", 'there is no filter "map"'),
+    ("{{ '{0.__class__}' | format(text) }}", 'there is no filter "format"'),
+    ("{{ {'a onclick': 1} | xmlattr }}", 'there is no filter "xmlattr"'),  # CVE-2024-22195
+    (
+        "{% import \"{__import__('os').system('x')}\" as a %}",
+        "there is no template \"{__import__('os')",
+    ),  # CVE-2024-56201
+    ("{{ [text] | groupby('__class__') }}", 'there is no filter "groupby"'),
+    ("{{ [1] | slice(999999999) }}", 'there is no filter "slice"'),
+    ("{{ text | safe }}", 'there is no filter "safe"'),
+    ("{{ contact['\\x5f\\x5fclass\\x5f\\x5f'] }}", '"contact.__class__" is undefined'),
+    ("{{ text['__class__'] }}", "[...] needs a list and a whole number"),
+    ("{{ (contact | items | first | last).__class__ }}", 'text has no "__class__"'),
+    ("{{ (1).__class__ }}{{ none.__class__ }}", 'a number has no "__class__"'),
+    ("{{ none.__class__ }}", 'null has no "__class__"'),
+    ("{{ range(1).__class__ }}", 'a list has no "__class__"'),
+    ("{{ self.__init__.__globals__ }}", 'there is no block "__init__"'),
+    (
+        "{% macro m() %}{{ caller.__code__ }}{% endmacro %}{% call m() %}{% endcall %}",
+        'something else has no "__code__"',
+    ),
+    ("{% for x in [1] %}{{ loop.cycle.__func__ }}{% endfor %}", 'something else has no "__func__"'),
+    ("{{ text.__add__('a') }}", 'text has no "__add__"'),
+    ("{{ text.zfill(999999999) }}", 'text has no "zfill"'),
+    ("{{ contact.list.sort() }}", 'a list has no "sort"'),
+    ("{{ contact.clear() }}", '"contact.clear" is undefined'),
+    ("{% set x = {} %}{% set x.a = 1 %}", "namespace() is not available"),
+    ("{{ 'attr' is filter }}", 'there is no test "filter"'),
+    ("{{ text is callable }}", 'there is no test "callable"'),
+    ("{{ __import__('os') }}", '"__import__" is undefined'),
+    ("{{ __builtins__ }}{{ l_0_text }}{{ resolve }}", '"__builtins__" is undefined'),
+    ("{{ resolve('text') }}", '"resolve" is undefined'),
+    ("{{ Markup(text) }}", '"Markup" is undefined'),
+    ("{% debug %}", "unknown tag 'debug'"),
+    (r'{{ text ~ "\ud800" }}', "half a character"),
+    (r'{{ "\x00" }}', "half a character"),
     ("{% autoescape true %}{% endautoescape %}", "{% autoescape %} is not available"),
 ]
 
