@@ -23,6 +23,7 @@ FOUND = {
     "the same as the address of a file": ("event", f"https://files.example{MARKS}"[:60_000]),
     "a visitor's text led a call to another path": ("event", "../../admin"),
     "the same in codes": ("event", "%2e%2E/admin"),
+    "a name in a template of combining marks took half a minute": ("template", f"{{{{ a{MARKS[:50_000]} }}}}"),
     "half a character in a template could not be kept": ("template", r'{{ text ~ "\ud800" }}'),
     "the same in the text of a rule": (
         "rules",
@@ -40,7 +41,7 @@ def all_targets(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Target
 def test_what_was_found_is_mended(all_targets: Mapping[str, Target], name: str, case: str) -> None:
     began = time.process_time()
     all_targets[name].attempt(case)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 2  # at most 0.3 where nothing else runs
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:30]))
@@ -66,6 +67,7 @@ def test_a_short_run(all_targets: Mapping[str, Target], name: str) -> None:
         ("https://api.example.com@evil.example/", {}),
         ("https://api.example.com:8443/", {}),
         ("https://api.example.com/a/../b", {}),
+        ("https://api.example.com/a/%2e%2E/b", {}),
         ("https://api.example.com/a b", {}),
         ("https://api.example.com/é", {}),
         ("https://api.example.com/", {"x": "a\r\nb: c"}),

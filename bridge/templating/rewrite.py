@@ -6,6 +6,7 @@ filters that count; whatever is not on the list of allowed parts is a problem wi
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
@@ -27,6 +28,7 @@ _ALLOWED = (
 )  # fmt: skip
 
 
+_LONGEST_NAME = 100
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -64,7 +66,19 @@ def check(tree: nodes.Template, sandbox: Sandbox, bounds: Bounds) -> Iterator[Fi
         waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
 
 
+def _names(node: nodes.Node) -> Iterator[str]:
+    """The names in a part of a template: of variables, macros, blocks, filters, arguments, imports."""
+    yield from (
+        getattr(node, field) for field in ("name", "key", "target") if isinstance(getattr(node, field, None), str)
+    )
+    if isinstance(node, nodes.FromImport):
+        yield from chain.from_iterable([name] if isinstance(name, str) else name for name in node.names)
+
+
 def _refused(node: nodes.Node, sandbox: Sandbox) -> str:
+    # Python normalises the names in what it compiles, which takes quadratic time for a long run of combining marks.
+    if any(len(name) > _LONGEST_NAME for name in _names(node)):
+        return f"a name has at most {_LONGEST_NAME} characters, and one here has more"
     match node:
         case nodes.For(recursive=True):
             return "a recursive loop is not available: loop over a list"

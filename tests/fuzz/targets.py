@@ -191,10 +191,9 @@ class Line:
     def event_case(self, case: str) -> None:
         """A text that a visitor writes everywhere, in events of several kinds, on every account."""
         number = sum(case.encode("utf-8", "surrogatepass")[:64])
-        account = list(OPTIONS)[number % len(OPTIONS)]
-        kind = KINDS[number // 7 % len(KINDS)]
-        message = said(case, account)
-        rehearse(self.behaviour, [message, whole(replace(message, kind=kind, key="2"))])
+        for account in OPTIONS:
+            message = said(case, account)
+            rehearse(self.behaviour, [message, whole(replace(message, kind=KINDS[number % len(KINDS)], key="2"))])
 
     def webhook(self, draw: random.Random) -> str:
         """A recorded request with its body or its headers bent, as text: the recording's name, and what came."""
@@ -286,7 +285,8 @@ def judge(call: HttpCall) -> None:
     parts = urlsplit(call.url)
     if f"{parts.scheme}://{parts.netloc}" not in _ORIGINS:
         raise Finding(f"a call to {call.url[:200]!r}")
-    if not call.url.isascii() or not call.url.isprintable() or " " in call.url or ".." in parts.path.split("/"):
+    upwards = ".." in re.sub("%2e", ".", parts.path, flags=re.IGNORECASE).split("/")
+    if upwards or not re.fullmatch("[!-~]+", call.url):
         raise Finding(f"an address that is none: {call.url[:200]!r}")
     for name, value in headers.items():
         if not re.fullmatch("[!-~]+", name) or not re.fullmatch("[ -~\x80-\xff]*", value):
