@@ -11,7 +11,8 @@ from typing import Any
 import aiohttp
 from sqlalchemy import Connection, text
 
-from bridge.app import Patience, Running, bridge
+from bridge.app.bridge import Running, bridge
+from bridge.app.listening import Patience
 from bridge.chance import SeededChance
 from bridge.clock import SetClock
 from bridge.settings import Settings, load_settings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app import addresses
+from bridge.app.addresses import addresses
 from tests.running import settings_in
 
 PUBLIC = "https://bridge.example"

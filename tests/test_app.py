@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from sqlalchemy import Connection
 
-from bridge.app import bridge
+from bridge.app.bridge import bridge
 from bridge.chance import SeededChance
 from bridge.clock import SetClock
 from bridge.errors import BridgeError, RulebookError, SettingsError, StoreError

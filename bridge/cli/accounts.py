@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bridge.adapter.account import Account
-from bridge.app import addresses
+from bridge.app.addresses import addresses
 from bridge.cli.options import AsJson, Config, settings_of
 from bridge.cli.printing import explained, moment, out, said, told, write_json
 from bridge.cli.wording import outcome_as_json, say_value

@@ -5,8 +5,8 @@ from importlib.metadata import version
 
 from rich.text import Text
 
-from bridge.app import Ready, note_ready
-from bridge.app import serve as serve_bridge
+from bridge.app.serve import Ready, note_ready
+from bridge.app.serve import serve as serve_bridge
 from bridge.cli.options import Config, settings_of
 from bridge.cli.printing import count, err, explained, near, shown
 from bridge.observe import configure_logging

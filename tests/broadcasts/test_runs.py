@@ -125,8 +125,11 @@ async def test_a_run_that_has_begun_goes_on_as_it_was_when_its_file_changes(tmp_
     async with Inbox() as inbox, shop(tmp_path, inbox, customers(8), slow) as site:
         await begin(site)
         await site.until(lambda: len(inbox.got) >= 2)
+        before = site.running.line.behaviour
         (tmp_path / "rules/rules.yaml").write_text(slow.replace("Hello", "Bye"))
         site.running.reloader.ask()
+        await site.until(lambda: site.running.line.behaviour is not before, tick=0.005)
+        assert len(inbox.got) < 8
         await site.until(lambda: len(inbox.got) == 8)
         assert {text.split()[0] for text in inbox.texts.values()} == {"Hello"}
         number = await begin(site, "again")

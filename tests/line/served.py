@@ -13,7 +13,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-from bridge.app import Patience, bridge
+from bridge.app.bridge import bridge
+from bridge.app.listening import Patience
 from tests.fakes.chat_server import ChatServer
 from tests.platforms.omnidesk_calls import FIELDS
 from tests.running import ECHO, KEY, settings_in, site

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.app import Patience
+from bridge.app.listening import Patience
 from bridge.clock import SetClock
 from tests.fakes.chat_server import ChatServer, Say
 from tests.fakes.edna import BOT_TOKEN, Edna

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app import Patience
+from bridge.app.listening import Patience
 from tests.fakes.chat_server import ChatServer
 from tests.fakes.sockets import Behaviour, Connection, Server, answer, closes, hangs, polite, serving
 from tests.running import Site, a_bridge, site

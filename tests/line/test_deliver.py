@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from bridge.app import Patience
+from bridge.app.listening import Patience
 from bridge.clock import SetClock
 from bridge.line.outbox import HOLDS
 from bridge.store import intervene

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
-from bridge.app import Patience
+from bridge.app.listening import Patience
 from bridge.clock import SetClock
 from tests.fakes.chat_server import ChatServer
 from tests.running import ECHO, KEY, SESSION, TOKEN, Site, a_bridge, a_site, site

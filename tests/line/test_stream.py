@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bridge.app import Patience
+from bridge.app.listening import Patience
 from bridge.clock import SetClock
 from tests.running import ECHO, Site, a_bridge, until
 from tests.values import NOON

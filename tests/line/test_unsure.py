@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app import Patience
+from bridge.app.listening import Patience
 from bridge.clock import SetClock
 from tests.fakes.chat_server import ChatServer, Say
 from tests.fakes.helpcrunch import KEY, HelpCrunch

@@ -1,0 +1,171 @@
+"""The composition root: every concrete thing is named here, once, in one straight line, and taken down in reverse."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from aiohttp import web
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from bridge.adapter.http import Door
+from bridge.app.listening import Patience, listening
+from bridge.app.operations import operations
+from bridge.broadcasts.elsewhere import MetPeople
+from bridge.broadcasts.planning import Planning
+from bridge.broadcasts.runs import Broadcasts
+from bridge.broadcasts.trigger import Alarms
+from bridge.chance import Chance, SystemChance
+from bridge.clock import Clock, SystemClock
+from bridge.lab.gate import Gate
+from bridge.line.accounts import Accounts
+from bridge.line.attachments import Attachments
+from bridge.line.attempt import Attempts
+from bridge.line.deliver import Deliverer
+from bridge.line.handle import Line
+from bridge.line.housekeeping import Housekeeping
+from bridge.line.normalise import Normaliser
+from bridge.line.receive import Receiver, astray
+from bridge.line.stream import Mailboxes
+from bridge.line.wake import Waker
+from bridge.observe import Metrics
+from bridge.platforms.registry import ADAPTERS
+from bridge.reload.asked import Asked
+from bridge.reload.examine import Examiner
+from bridge.reload.folders import Folders
+from bridge.reload.kept import Kept
+from bridge.reload.reloader import Reloader
+from bridge.settings import Settings
+from bridge.store.store import Store, open_store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Running:
+    """A bridge that serves; `url` is where it listens."""
+
+    url: str
+    line: Line
+    store: Store
+    reloader: Reloader
+    broadcasts: Broadcasts
+
+
+@asynccontextmanager
+async def bridge(
+    settings: Settings, clock: Clock | None = None, chance: Chance | None = None, patience: Patience | None = None
+) -> AsyncIterator[Running]:
+    """A bridge that serves for as long as the context is open.
+
+    Deliberately one straight function: what is built later is taken down earlier, so that requests stop before
+    deliveries, deliveries before the store. Raises BridgeError.
+    """
+    clock, chance, patience = clock or SystemClock(), chance or SystemChance(), patience or Patience()
+    metrics = Metrics()
+    accounts = Accounts(settings.accounts.values(), ADAPTERS)
+    reloader = _reloader(settings, accounts, clock, metrics)
+    behaviour = reloader.begin()
+    worker = chance.token()[:12]
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(open_store(settings.store.url, clock, metrics))
+        door = await stack.enter_async_context(Door(clock))
+        mailboxes = Mailboxes(store, heartbeat=patience.heartbeat)
+        folder, most = settings.data_directory / "attachments", settings.server.max_attachment
+        attachments = Attachments(folder, settings.server.public_url, store, clock, chance, most=most)
+        deliverer = Deliverer(
+            accounts=accounts,
+            store=store,
+            attempts=Attempts(door=door, store=store, mailboxes=mailboxes, files=attachments, clock=clock),
+            clock=clock,
+            chance=chance,
+            metrics=metrics,
+            worker=worker,
+        )
+        await deliverer.take_over()
+        stack.push_async_callback(deliverer.close, patience.grace)
+        await stack.enter_async_context(_in_background(deliverer.run()))
+        line = Line(
+            behaviour=behaviour,
+            accounts=accounts,
+            normaliser=Normaliser(attachments, store, clock),
+            store=store,
+            deliverer=deliverer,
+            clock=clock,
+            metrics=metrics,
+        )
+        receiver = Receiver(
+            line=line,
+            accounts=accounts,
+            mailboxes=mailboxes,
+            store=store,
+            clock=clock,
+            metrics=metrics,
+            max_body=settings.server.max_body,
+            max_attachment=settings.server.max_attachment,
+            trusted_proxies=settings.server.trusted_proxies,
+            body_within=patience.body,
+        )
+        await stack.enter_async_context(_in_background(reloader.run(line)))
+        await stack.enter_async_context(_in_background(Waker(line, store, clock).run()))
+        housekeeping = Housekeeping(store, folder, settings.store.retention, clock)
+        scheduler = await stack.enter_async_context(_scheduled(housekeeping))
+        zone = settings.rulebook.timezone
+        planning = Planning(
+            accounts=accounts,
+            store=store,
+            clock=clock,
+            directory=settings.directory,
+            zone=zone,
+            elsewhere=MetPeople(store.read, accounts, clock, zone, lambda: line.behaviour.rulebook.calendars),
+        )
+        broadcasts = Broadcasts(
+            line=line,
+            accounts=accounts,
+            store=store,
+            clock=clock,
+            planning=planning,
+            zone=zone,
+            alarms=Alarms(scheduler),
+        )
+        await stack.enter_async_context(_in_background(broadcasts.run()))
+        application = web.Application()
+        application.add_routes(receiver.routes(ADAPTERS.values()))
+        application.add_routes(attachments.routes())
+        application.add_routes(operations(store, metrics, deliverer, reloader))
+        application.router.add_route("*", "/{path:(?s:.*)}", astray)
+        url = await stack.enter_async_context(listening(application, settings.server.listen, mailboxes, patience))
+        yield Running(url=url, line=line, store=store, reloader=reloader, broadcasts=broadcasts)
+
+
+def _reloader(settings: Settings, accounts: Accounts, clock: Clock, metrics: Metrics) -> Reloader:
+    given, kept = settings.rulebook, settings.data_directory / "rulebook"
+    gate = Gate(accounts=accounts, timezone=given.timezone, replies_per_hour=given.replies_per_hour)
+    return Reloader(
+        examiner=Examiner(folders=Folders(rules=given.rules, templates=given.templates), gate=gate),
+        kept=Kept(kept),
+        asked=Asked(kept),
+        clock=clock,
+        metrics=metrics,
+        watch=given.watch,
+    )
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def _scheduled(housekeeping: Housekeeping) -> AsyncIterator[AsyncIOScheduler]:
+    scheduler = AsyncIOScheduler(timezone="UTC")
+    scheduler.add_job(housekeeping.clear, "interval", hours=1, coalesce=True, max_instances=1)
+    scheduler.start()
+    try:
+        yield scheduler
+    finally:
+        scheduler.shutdown(wait=False)

@@ -1,0 +1,69 @@
+"""Listening: the server's socket, how long it waits for others, and how it lets go of them at its end."""
+
+import errno
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from bridge.errors import SettingsError
+from bridge.line.receive import BODY_WITHIN
+from bridge.line.stream import HEARTBEAT, Mailboxes
+from bridge.settings import Listen
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """How long the server waits for others, in seconds.
+
+    `head`: for a request's first lines, counted from the connection or from the answer before; longer than the 60
+    seconds for which proxies commonly keep an idle connection, because who closes first decides who gets the error.
+    `body`: for the rest of a request. `linger`: for a sender that has its answer already to stop sending; without it
+    the answer could be lost on its way. `heartbeat`: between two signs of life to the reader of a stream.
+    `grace`: for requests and attempts under way to finish when the process is asked to stop.
+    """
+
+    head: float = 75.0
+    body: float = BODY_WITHIN
+    linger: float = 10.0
+    heartbeat: float = HEARTBEAT
+    grace: float = 10.0
+
+
+@asynccontextmanager
+async def listening(
+    application: web.Application, listen: Listen, mailboxes: Mailboxes, patience: Patience
+) -> AsyncIterator[str]:
+    """Serve `application`; gives the URL where it listens. Raises SettingsError: the address cannot be had."""
+
+    async def let_readers_go(_: web.Application) -> None:
+        mailboxes.close()
+
+    application.on_shutdown.append(let_readers_go)
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        shutdown_timeout=patience.grace,
+        keepalive_timeout=patience.head,
+        lingering_time=patience.linger,
+    )
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, listen.host, listen.port, backlog=1024).start()
+        except OSError as error:
+            raise SettingsError(f"server.listen: cannot listen on {listen}: {_why(error)}") from None
+        host, port = runner.addresses[0][:2]
+        yield f"http://{Listen(host=host, port=port)}"
+    finally:
+        await runner.cleanup()
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens there; stop it, or choose another port"
+    # A name that is not found has a number of its own, which the system's list of errors does not know.
+    known = errno.errorcode.get(error.errno or 0)
+    return os.strerror(error.errno).lower() if known and error.errno else error.strerror or str(error)
