@@ -6,13 +6,16 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint bench chaos clean
+.PHONY: run test tests lint bench chaos clean
 
 run: .venv/installed
 	@exec $(BIN)/replybridge serve
 
-test: lint
-	$(BIN)/pytest -n auto
+test: .venv/installed-dev
+	@$(MAKE) --no-print-directory -j 2 lint tests
+
+tests: .venv/installed-dev
+	$(BIN)/pytest -n auto --dist worksteal
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -23,10 +26,13 @@ lint: .venv/installed-dev
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks
 
-# A real server killed and stopped at random for ten minutes, while its platform flaps; SECONDS=30 for less.
+# A real server killed and stopped at random for ten minutes, while its platform flaps; SECONDS=30 for less. With
+# STORE=postgresql there are three of them on one PostgreSQL, which is restarted too.
 SECONDS ?= 600
+STORE ?= sqlite
+CHAOS := $(if $(filter postgresql,$(STORE)),replicas,chaos)
 chaos: .venv/installed-dev
-	$(BIN)/python -m tests.end_to_end.chaos --seconds $(SECONDS)
+	$(BIN)/python -m tests.end_to_end.$(CHAOS) --seconds $(SECONDS)
 
 clean:
 	rm -rf .venv

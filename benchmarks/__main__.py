@@ -1,6 +1,6 @@
 """`make bench`: what matters in one table, each figure beside its target. `--quick` takes half a minute and is coarser.
 
-`python -m benchmarks.line`, `.matching` and `.door` show more of each.
+`python -m benchmarks.line`, `.matching`, `.door`, `.delivery` and `.fairness` show more of each.
 """
 
 import argparse
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import uvloop
 
-from benchmarks import door, line, matching
+from benchmarks import check, delivery, door, fairness, line, matching
+from bridge.observe import configure_logging
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,10 +52,25 @@ def main(quick: bool) -> None:
             )
             for size in matching.SIZES
         ),
+        *_delivering(quick),
+        Figure(name="check of 1,000 rules, the whole process", value=check.seconds(1_000), form="{:.2f} s", target=1),
         Figure(name="memory when idle", value=memory, form="{:.0f} MB", target=90),
         Figure(name="CPU of an outgoing request, beside aiohttp's client", value=share, form=ratio, target=1),
     ):
         print(figure)
+
+
+def _delivering(quick: bool) -> list[Figure]:
+    configure_logging(level="error")
+    (few, many), memory = delivery.measure()
+    _, share = fairness.share(300, rounds=2) if quick else fairness.share()
+    rate, beside = "claimed and completed deliveries a second", "rate of accounts beside one that hangs"
+    return [
+        Figure(name=rate, value=few.both, form="{:,.0f}", target=20_000, at_least=True),
+        Figure(name="  slower by, where 1,000,000 wait", value=few.both / many.both, form="{:.2f}", target=1.5),
+        Figure(name="  memory that it takes, however many wait", value=memory, form="{:.1f} MB", target=20),
+        Figure(name=beside, value=share, form="{:.2f}", target=0.95, at_least=True),
+    ]
 
 
 if __name__ == "__main__":

@@ -42,11 +42,14 @@ broadcasts:
 
 @dataclass(slots=True)
 class Found:
-    """Seconds of planning and of sending, resident megabytes, and how long live replies took, in seconds."""
+    """Seconds of planning and of sending, and of work for the processor in both; resident megabytes when idle, planned
+    and at most; and how long live replies took, in seconds."""
 
     planning: float = 0.0
     sending: float = 0.0
+    worked: float = 0.0
     idle: float = 0.0
+    planned: float = 0.0
     most: float = 0.0
     live: list[float] = field(default_factory=list)
 
@@ -60,13 +63,20 @@ def main(people: int) -> None:
         _on_core(1)()
         with _process([sys.executable, "-m", "bridge", "serve"], Path(folder), port) as server:
             found = uvloop.run(_broadcast(Path(folder), port, platform, people, server.pid))
-        bare = uvloop.run(_bare(Path(folder), platform, people))
+        bare, bare_worked = uvloop.run(_bare(Path(folder), platform, people))
     rate, yardstick = people / found.sending, people / bare
     whole = people / (found.sending + found.planning)
     print(f"{people:,} people: planned {people / found.planning:,.0f} a second, sent {rate:,.0f} a second")
     print(f"a bare loop of aiohttp's client, {AT_A_TIME} at a time: {yardstick:,.0f} a second")
     print(f"ratio {rate / yardstick:.2f}, planning included {whole / yardstick:.2f}")
-    print(f"memory: {found.idle:.0f} MB idle, at most {found.most - found.idle:.0f} MB more")
+    print(
+        f"work for the processor: {found.worked / people * 1e6:.0f} µs for each, live replies included; "
+        f"the bare loop {bare_worked / people * 1e6:.0f} µs"
+    )
+    print(
+        f"memory: {found.idle:.0f} MB idle, {found.planned - found.idle:.0f} MB more when all are planned, "
+        f"at most {found.most - found.idle:.0f} MB more"
+    )
     print(
         f"{len(found.live)} live replies meanwhile: median {percentile(found.live, 0.5) * 1000:.1f} ms, "
         f"p99 {percentile(found.live, 0.99) * 1000:.1f} ms"
@@ -93,6 +103,7 @@ async def _broadcast(folder: Path, port: int, platform: int, people: int, pid: i
         got += 1
         if not first:
             first.append(time.perf_counter())
+            found.planned = _memory(pid)
         if got == people:
             everybody.set()
 
@@ -100,12 +111,13 @@ async def _broadcast(folder: Path, port: int, platform: int, people: int, pid: i
     await asyncio.sleep(1)
     found.idle = found.most = _memory(pid)
     talking = asyncio.create_task(_talk(port, platform, sent))
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), _worked(pid)
     await asyncio.to_thread(_send, folder)
     watching = asyncio.create_task(_watch(pid, found))
     async with asyncio.timeout(600):
         await everybody.wait()
     found.sending, found.planning = time.perf_counter() - first[0], first[0] - began
+    found.worked = _worked(pid) - worked
     for task in (talking, watching):
         task.cancel()
     await asyncio.gather(talking, watching, return_exceptions=True)
@@ -158,8 +170,15 @@ def _memory(pid: int) -> float:
     return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
 
 
-async def _bare(folder: Path, platform: int, people: int) -> float:
-    """Seconds that a loop of its own process takes, which reads the file, words the text, and posts it."""
+def _worked(pid: int) -> float:
+    """Seconds that a process has had the processor, its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def _bare(folder: Path, platform: int, people: int) -> tuple[float, float]:
+    """Seconds that a loop of its own process takes, which reads the file, words the text, and posts it; and those of
+    work for the processor."""
     got, everybody = 0, asyncio.Event()
 
     def received(_: bytes) -> None:
@@ -173,10 +192,10 @@ async def _bare(folder: Path, platform: int, people: int) -> float:
     began = time.perf_counter()
     loop = subprocess.Popen(command, cwd=ROOT, preexec_fn=_on_core(0))
     await everybody.wait()
-    took = time.perf_counter() - began
+    took, worked = time.perf_counter() - began, _worked(loop.pid)
     loop.wait(30)
     server.close()
-    return took
+    return took, worked
 
 
 async def bare_loop(file: str) -> None:

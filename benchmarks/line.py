@@ -1,6 +1,8 @@
 """The whole line against a bare handler: durable acknowledgements, delivered replies, memory, time to start.
 
-The server has one core and the load generator with the fake platform the other, where the machine has two.
+The server has one core and the load generator with the fake platform the other, where the machine has two. What of a
+ratio is aiohttp's and SQLite's, and what the bridge's own, the row of `benchmarks.floor` tells. The interpreter takes
+half of the time, so a Python that is built without `--enable-optimizations` gives lower ratios.
 """
 
 import asyncio
@@ -76,6 +78,7 @@ def measure(events: int, rounds: int) -> list[Row]:
         bare = _bare(events)
         measured = {
             "bare aiohttp + uvloop JSON handler": bare,
+            "  with a durable commit, and nothing else": _floor(events),
             ACKNOWLEDGED: _bridge(events, 100, fires=False, form=False),
             "durable acknowledgement, multipart, 100 rules": _bridge(events, 100, fires=False, form=True),
             REPLIED: _bridge(events, 100, fires=True, form=False),
@@ -115,6 +118,16 @@ def _bare(events: int) -> Figures:
     requests = iter([request("/message", body, "Content-Type: application/json")] * events)
     with _process([sys.executable, "-m", "benchmarks.bare", str(port)], ROOT, port) as server:
         return _run(drive("127.0.0.1", port, requests, CONNECTIONS), server.pid)
+
+
+def _floor(events: int) -> Figures:
+    port, platform = _free_port(), _free_port()
+    command = [sys.executable, "-m", "benchmarks.floor", str(port)]
+    with (
+        tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder,
+        _process(command, Path(folder), port) as server,
+    ):
+        return _run(_measure(port, platform, events, fires=False, form=False), server.pid)
 
 
 def _bridge(events: int, rules: int, *, fires: bool, form: bool) -> Figures:

@@ -16,6 +16,10 @@ class Clock(Protocol):
         """Seconds that never run backwards, for measuring durations."""
         ...
 
+    def worked(self) -> float:
+        """Seconds for which the calling thread has computed; while it has to wait, for a processor too, none pass."""
+        ...
+
     async def sleep(self, seconds: float) -> None: ...
 
 
@@ -28,6 +32,9 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def worked(self) -> float:
+        return time.thread_time()
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
@@ -37,14 +44,19 @@ class SetClock:
 
     def __init__(self, start: datetime) -> None:
         self._start = self._now = start.astimezone(UTC)
+        self._set_by = timedelta(0)
         self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
         self._count = 0
 
     def now(self) -> datetime:
-        return self._now
+        return self._now + self._set_by
 
     def monotonic(self) -> float:
         return (self._now - self._start).total_seconds()
+
+    def worked(self) -> float:
+        # It is turned by other threads, and work takes no time by it.
+        return 0.0
 
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
@@ -62,6 +74,10 @@ class SetClock:
             _, _, woken = heapq.heappop(self._sleepers)
             if not woken.done():
                 woken.set_result(None)
+
+    def set_by(self, seconds: float) -> None:
+        """Set the wall clock forward or (less than 0) back, as an administrator does: no time passes by that."""
+        self._set_by += timedelta(seconds=seconds)
 
 
 def to_ms(moment: datetime) -> int:

@@ -10,9 +10,10 @@ import re
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 import orjson
 import structlog
@@ -46,7 +47,7 @@ def configure_logging(format: Format = "auto", level: Level = "info", stream: Bi
     structlog.configure(
         processors=[*_PREPARE, *(_for_people(stream.isatty()) if readable else _FOR_MACHINES)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(stream),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Unfailing(stream))),
         # A cached logger would go on writing to the stream of an earlier call.
         cache_logger_on_first_use=False,
     )
@@ -69,6 +70,22 @@ def log(
     ids = {"_event": event, "conversation": conversation, "delivery": delivery, "account": account, "run": run}
     logger: FilteringBoundLogger = structlog.get_logger()
     return logger.bind(**{name: value for name, value in ids.items() if value is not None})
+
+
+class _Unfailing:
+    """A stream on which a line is lost, where it cannot be written: the disk of the log is full, or who read it is
+    gone. Whoever logs is in the middle of something that must be finished all the same."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, line: bytes) -> None:
+        with suppress(OSError):
+            self._stream.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class _Forward(logging.Handler):
@@ -187,14 +204,18 @@ class _Histogram(Collector):
         yield family
 
 
-class _DeliveriesByState(Collector):
-    def __init__(self, count: Callable[[], Mapping[str, int]]) -> None:
+class _Watched(Collector):
+    """What is counted whenever the metrics are read, by labels."""
+
+    def __init__(self, name: str, about: str, labels: Sequence[str], count: Callable[[], Mapping[Any, int]]) -> None:
+        self._family = f"replybridge_{name}", about, labels
         self._count = count
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        gauge = GaugeMetricFamily("replybridge_deliveries", "Deliveries kept", labels=["state"])
-        for state, number in self._count().items():
-            gauge.add_metric([state], number)
+        name, about, labels = self._family
+        gauge = GaugeMetricFamily(name, about, labels=labels)
+        for values, number in self._count().items():
+            gauge.add_metric([values] if isinstance(values, str) else values, number)
         yield gauge
 
 
@@ -234,6 +255,8 @@ class Metrics:
         self._ack = histogram("ack_seconds", "Webhook received to its answer", _FAST)
         self._reply = histogram("reply_seconds", "Webhook received to its reply delivered", _SLOW)
         self._attempt = histogram("attempt_seconds", "One try at a delivery", _SLOW, "account")
+        self._runs_ended = counter("runs_ended", "Runs of broadcasts that are over", "broadcast", "state")
+        self._run_late = histogram("run_late_seconds", "Time of a run to its beginning", _LATE)
         self._rulebook = Info("replybridge_rulebook", "The rulebook in force", registry=registry)
         self._reloads = counter("rulebook_reloads", "Edits of the rulebook that were looked at", "outcome")
         self._broken = Gauge(
@@ -278,6 +301,14 @@ class Metrics:
         """A reply was delivered this long after its webhook."""
         self._reply.observe(seconds)
 
+    def run_begun(self, late: float) -> None:
+        """A run of a broadcast began this long after its time."""
+        self._run_late.observe(late)
+
+    def run_ended(self, broadcast: str, state: Literal["done", "failed", "skipped"], count: int = 1) -> None:
+        """So many runs of a broadcast are over. Those that a person cancels are not the server's to count."""
+        self._runs_ended.count(broadcast, state, by=count)
+
     def queue(self, name: str, depth: int) -> None:
         """This many wait in memory in the queue of that name."""
         self._queues.labels(name).set(depth)
@@ -293,7 +324,17 @@ class Metrics:
 
     def watch_deliveries(self, count: Callable[[], Mapping[str, int]]) -> None:
         """Ask `count` for the deliveries by state whenever the metrics are read, in that thread. Called once."""
-        self._registry.register(_DeliveriesByState(count))
+        self._registry.register(_Watched("deliveries", "Deliveries kept", ["state"], count))
+
+    def watch_runs(
+        self,
+        runs: Callable[[], Mapping[tuple[str, str], int]],
+        recipients: Callable[[], Mapping[tuple[str, str], int]],
+    ) -> None:
+        """The same for the runs that are not over, and their recipients: (broadcast, state) -> count. Called once."""
+        labels = ["broadcast", "state"]
+        self._registry.register(_Watched("runs", "Runs of broadcasts that are not over", labels, runs))
+        self._registry.register(_Watched("run_recipients", "Recipients of these runs", labels, recipients))
 
     def expose(self) -> bytes:
         """All metrics as Prometheus reads them (`METRICS_CONTENT_TYPE`)."""
@@ -302,4 +343,5 @@ class Metrics:
 
 
 _FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+_LATE = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0)
 _SLOW = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0)

@@ -20,7 +20,14 @@ from bridge.store import history
 from bridge.store.history import Listed, Story
 from bridge.store.intervene import Filter
 from tests.fakes.chat_server import ChatServer
+from tests.loop import CountingLoop
 from tests.values import NOON
+
+PATIENCE = 60
+"""Seconds of real time after which a test has failed. A machine that is busy with other things needs some of them."""
+
+HOPS = 10
+"""Passes of the event loop in which a task that something has woken comes to its next call or transaction."""
 
 KEY = "key-of-the-site-account"
 TOKEN = "tok1234567890"
@@ -56,24 +63,23 @@ def _toml(value: object) -> str:
     return json.dumps(value)
 
 
-async def until(condition: Callable[[], object], clock: SetClock | None = None, tick: float = 0.05) -> None:
-    """Let the loops run until `condition` holds, the clock turned a little at each look; fails after 20 s."""
-    async with asyncio.timeout(20):
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop run until `condition` holds; fails after `PATIENCE`."""
+    async with asyncio.timeout(PATIENCE):
         while not condition():
-            if clock is not None:
-                clock.advance(tick)
             await asyncio.sleep(0.002)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
-    """A bridge that runs, the hands that turn its clock, and whoever calls it."""
+    """A bridge that runs, the hands that turn its clock, and whoever calls it; `others` go by the same clock."""
 
     running: Running
     clock: SetClock
     client: aiohttp.ClientSession
     chat_server: str = "https://chat.example.com"
     headers: Mapping[str, str] = field(default_factory=lambda: {"apiKey": KEY})
+    others: list["Site"] = field(default_factory=list)
 
     async def call(self, operation: str, **fields: object) -> tuple[int, Any]:
         """One call of the Omnidesk chat API; gives status and decoded answer."""
@@ -113,12 +119,39 @@ class Site:
         """What was decided about the rules, an event at a time."""
         return [json.loads(row.trace) for row in self.rows("SELECT trace FROM events ORDER BY id")]
 
-    async def until(self, condition: Callable[[], object], tick: float = 0.05) -> None:
-        await until(condition, self.clock, tick)
+    async def until(self, condition: Callable[[], object], tick: float = 0.05, *, hanging: int = 0) -> None:
+        """Turn the clock by `tick` seconds again and again until `condition` holds; fails after `PATIENCE`.
+
+        It is turned only when all that was to be done at its last turn is done, so that a slow machine makes nothing
+        late. `hanging` calls may stay without an answer meanwhile.
+        """
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                if self._busy(hanging):
+                    await asyncio.sleep(0.001)
+                elif await self._stays_calm(hanging):
+                    self.clock.advance(tick)
+                    await asyncio.sleep(0 if tick else 0.002)
+
+    def _busy(self, hanging: int) -> bool:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CountingLoop), "a test that is not asynchronous itself: use tests.loop.run"
+        return bool(loop.handed_out) or any(
+            site.running.store.busy or site.running.door.under_way > hanging for site in (self, *self.others)
+        )
+
+    async def _stays_calm(self, hanging: int) -> bool:
+        """Whether the tasks that are ready now, and those that they wake, begin nothing new."""
+        for _ in range(HOPS):
+            await asyncio.sleep(0)
+            if self._busy(hanging):
+                return False
+        return True
 
     async def settle(self, tick: float = 0.05) -> list[Listed]:
         """Turn the clock until no delivery waits any more; gives all of them."""
-        await self.until(lambda: not self.deliveries("queued", "claimed"), tick)
+        unsettled = "SELECT 1 FROM deliveries WHERE state IN ('queued', 'claimed') LIMIT 1"
+        await self.until(lambda: not self.rows(unsettled), tick)
         return self.deliveries()
 
 
@@ -132,16 +165,21 @@ async def a_bridge(
     patience: Patience | None = None,
     chat_server: str = "https://chat.example.com",
     files: Mapping[str, str] | None = None,
+    seed: int = 1,
 ) -> AsyncIterator[Site]:
-    """A bridge with these settings and rules (and further files, as "templates/x.md.j2") in `directory`."""
+    """A bridge with these settings and rules (and further files, as "templates/x.md.j2") in `directory`.
+
+    Those that share a store must differ in their `seed`: their names are made from it.
+    """
     clock = clock or SetClock(NOON)
     written = {"bridge.toml": settings, "rules/rules.yaml": rules, **(files or {})}
     read = settings_in(directory, written)
     async with (
-        bridge(read, clock, SeededChance(1), patience or Patience()) as running,
+        bridge(read, clock, SeededChance(seed), patience or Patience()) as running,
         aiohttp.ClientSession() as client,
     ):
         yield Site(running=running, clock=clock, client=client, chat_server=chat_server)
+        assert not running.failed.done(), running.failed.result()
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from bridge.clock import SetClock
 from bridge.errors import BridgeError, RulebookError, SettingsError, StoreError
 from bridge.settings import Settings, load_settings
 from tests.fakes.chat_server import ChatServer
-from tests.running import ECHO, KEY, SESSION, Site, a_bridge, a_site, settings_in, site, until
+from tests.running import ECHO, KEY, PATIENCE, SESSION, Site, a_bridge, a_site, settings_in, site, until
 from tests.values import NOON
 
 WEBCHAT = '[accounts.web]\nplatform = "webchat"\n'
@@ -61,7 +61,7 @@ async def test_without_any_file_the_web_chat_answers_by_the_rules_of_the_folder(
     (tmp_path / "rules" / "echo.yaml").write_text(ECHO)
     read = load_settings(None, {"REPLYBRIDGE_SERVER__LISTEN": "127.0.0.1:0"}, working_directory=tmp_path)
     headers = {"x-chat-session": "0123456789abcdef" * 2}
-    async with bridge(read) as running, aiohttp.ClientSession(headers=headers) as client, asyncio.timeout(20):
+    async with bridge(read) as running, aiohttp.ClientSession(headers=headers) as client, asyncio.timeout(PATIENCE):
         body = {"id": "message-1", "text": "hello"}
         async with client.post(f"{running.url}/chat/message", json=body) as answer:
             assert answer.status == 202
@@ -124,7 +124,7 @@ async def test_a_request_under_way_is_answered_before_the_end(tmp_path: Path) ->
 
     def hold_the_writer(_: Connection, items: Sequence[None]) -> list[None]:
         begun.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE)
         return [None] * len(items)
 
     async with ChatServer() as fake, aiohttp.ClientSession() as client:

@@ -1,8 +1,10 @@
 import io
 import json
 import logging
+import os
 import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -243,8 +245,44 @@ def test_deliveries_are_counted_whenever_the_metrics_are_read() -> None:
     assert (second["replybridge_deliveries", queued], second["replybridge_deliveries", dead]) == (0, 1)
 
 
+def test_runs_are_counted_by_broadcast_and_state() -> None:
+    metrics = Metrics()
+    metrics.watch_runs(lambda: {("offer", "paused"): 1}, lambda: {("offer", "sent"): 7, ("offer", "dead"): 2})
+    metrics.run_begun(1200)
+    metrics.run_ended("offer", "skipped", 3)
+    found = samples(metrics)
+
+    def of(state: str) -> tuple[tuple[str, str], ...]:
+        return (("broadcast", "offer"), ("state", state))
+
+    assert found["replybridge_runs", of("paused")] == 1
+    assert found["replybridge_run_recipients", of("sent")] == 7
+    assert found["replybridge_run_recipients", of("dead")] == 2
+    assert found["replybridge_runs_ended_total", of("skipped")] == 3
+    assert found["replybridge_run_late_seconds_bucket", (("le", "900.0"),)] == 0
+    assert found["replybridge_run_late_seconds_bucket", (("le", "3600.0"),)] == 1
+
+
 def test_two_bridges_count_for_themselves() -> None:
     one, other = Metrics(), Metrics()
     one.match("price")
     assert b'replybridge_matches_total{rule="price"} 1.0' in one.expose()
     assert b"price" not in other.expose()
+
+
+def test_a_log_that_cannot_be_written_disturbs_nobody() -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        configure_logging("json", "info", full)
+        log(delivery=7).warning("a line that is lost")
+        logging.getLogger("of a library").warning("and one of a library")
+    stream = configured()
+    log().info("and one that is not")
+    assert [line["message"] for line in lines(stream)] == ["and one that is not"]
+
+
+def test_a_log_whose_reader_is_gone_disturbs_nobody() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb", buffering=0) as stream:
+        configure_logging("json", "info", stream)
+        log().info("a line that is lost")

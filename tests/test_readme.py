@@ -3,16 +3,18 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
 from typer.core import TyperGroup
-from typer.main import get_command
 
 from bridge.adapter.account import Account
 from bridge.adapter.secret import Surroundings
-from bridge.cli import app
+from bridge.cli.app import COMMANDS
+from bridge.cli.lazy import load
 from bridge.model.delivery import REASONS, STATES
 from bridge.observe import Metrics
 from bridge.platforms.registry import ADAPTERS
@@ -132,6 +134,9 @@ def test_the_metrics_are_those_that_are_exposed() -> None:
     metrics.rulebook("1")
     metrics.reloaded("taken")
     metrics.watch_deliveries(lambda: {"dead": 1})
+    metrics.run_begun(0)
+    metrics.run_ended("offer", "done")
+    metrics.watch_runs(lambda: {("offer", "running"): 1}, lambda: {("offer", "sent"): 1})
     text = metrics.expose().decode()
     real: dict[str, set[str]] = {}
     for family in re.findall(r"^# HELP (replybridge_\w+)", text, re.MULTILINE):
@@ -146,21 +151,20 @@ def test_the_states_and_reasons_are_all_explained() -> None:
     assert set(re.findall(r"^- `(\w+)`: ", README.split("**States of a delivery**")[1], re.MULTILINE)) == set(STATES)
 
 
-def commands(group: TyperGroup, before: str) -> Iterator[tuple[str, set[str]]]:
-    """Every command as it is typed, with its options."""
-    for name, command in group.commands.items():
-        if isinstance(command, TyperGroup):
-            yield from commands(command, f"{before} {name}")
-        else:
-            yield f"{before} {name}", {option for parameter in command.params for option in parameter.opts}
+def commands(command: Any, typed: str) -> Iterator[tuple[str, set[str]]]:
+    """A command, or all of a group, as it is typed, with its options."""
+    if isinstance(command, TyperGroup):
+        for name, inner in command.commands.items():
+            yield from commands(inner, f"{typed} {name}")
+    else:
+        yield typed, {option for parameter in command.params for option in parameter.opts}
 
 
 def test_the_commands_are_those_that_there_are() -> None:
     rows = {re.split(r" [A-Z\[]", names(row[0])[0])[0]: row[1] for row in table("| command | what it does")}
     assert rows.pop("replybridge --version") == "the version"
-    whole = get_command(app)
-    assert isinstance(whole, TyperGroup)
-    real = dict(commands(whole, "replybridge"))
+    each = (commands(load(name, lazy), f"replybridge {name}") for name, lazy in COMMANDS.items())
+    real = dict(chain.from_iterable(each))
     assert rows.keys() == real.keys()
     for command, about in rows.items():
         assert {name.split()[0] for name in names(about) if name.startswith("--")} <= real[command], command

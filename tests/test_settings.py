@@ -21,6 +21,7 @@ from bridge.model.delivery import Delivery, Outcome, Sent
 from bridge.model.quantity import Rate
 from bridge.platforms.registry import ADAPTERS
 from bridge.settings import Listen, Settings, load_settings
+from bridge.settings.describe import describe
 
 
 class Hook(Options):
@@ -101,6 +102,7 @@ def test_without_a_file_the_bridge_runs_on_loopback_with_a_web_chat(tmp_path: Pa
     assert settings.server.trusted_proxies == ()
     assert settings.store.url == f"sqlite:///{tmp_path}/data/bridge.db"
     assert settings.store.retention == timedelta(days=90)
+    assert settings.store.lease == timedelta(seconds=30)
     assert settings.data_directory == tmp_path / "data"
     assert (settings.rulebook.rules, settings.rulebook.templates) == (tmp_path / "rules", tmp_path / "templates")
     assert settings.rulebook.timezone == ZoneInfo("UTC")
@@ -237,6 +239,7 @@ def test_every_problem_is_told_at_once_and_none_shows_a_value_of_a_secret(tmp_pa
         [store]
         url = "sqlight:///hunter2"
         retention = "a while"
+        lease = "10ms"
         [rulebook]
         timezone = "Europe/Kiew"
         [log]
@@ -281,6 +284,7 @@ def test_every_problem_is_told_at_once_and_none_shows_a_value_of_a_secret(tmp_pa
         'bridge.toml: store.url: must be "sqlite:///data/bridge.db" or "postgresql://user@host/db"',
         'bridge.toml: store.retention: "a while" is not a duration: write a number and ms, s, m, h, d or w, '
         'for example "10m"',
+        "bridge.toml: store.lease: must be at least 1 second",
         'bridge.toml: rulebook.timezone: "Europe/Kiew" is not a time zone (did you mean "Europe/Kiev"?)',
         "bridge.toml: log.level: must be 'debug', 'info', 'warning' or 'error'",
         'bridge.toml: accounts.shop.timeout: must be a duration, for example "10m"',
@@ -509,13 +513,14 @@ def test_what_is_shown_of_settings_has_no_secrets(tmp_path: Path) -> None:
         '[store]\nurl = "postgresql://bridge:hunter2@db/bridge?password=hunter2"\n'
     )
     settings = load(tmp_path, text)
-    shown = settings.describe()
+    shown = describe(settings)
     assert "hunter2" not in json.dumps(shown)
     assert "hunter2" not in repr(load(tmp_path, text.replace('chat_token = "hunter2"', "")))
     assert settings.data_directory == tmp_path / "data"
     assert shown["store"] == {
         "url": "postgresql://bridge:***@db/bridge",
         "retention": "90d",
+        "lease": "30s",
         "data": str(tmp_path / "data"),
     }
     accounts = shown["accounts"]
@@ -572,7 +577,7 @@ def test_any_environment_is_settings_or_a_settings_error(
 def _told(file: Path | None, environ: Mapping[str, str], directory: Path) -> list[str]:
     """The lines of the SettingsError; none if these are settings, which can then be shown."""
     try:
-        assert load_settings(file, environ, OURS, directory).describe()
+        assert describe(load_settings(file, environ, OURS, directory))
     except SettingsError as error:
         return str(error).split("\n")
     return []
@@ -621,7 +626,7 @@ def test_the_platforms_that_exist_take_the_accounts_of_the_manual(tmp_path: Path
         "helpcrunch",
         "webchat",
     }
-    assert not any(secret in json.dumps(settings.describe()) for secret in environ.values())
+    assert not any(secret in json.dumps(describe(settings)) for secret in environ.values())
 
 
 def test_of_accounts_that_are_not_asked_for_no_secret_is_needed(tmp_path: Path) -> None:

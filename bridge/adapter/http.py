@@ -1,9 +1,5 @@
 """The only door to the outside: every HTTP request of the bridge is made here.
 
-    DoorError         there is no answer; says why, with a reason from the delivery's list
-      NeverSent       the request certainly never reached the other side
-      NoAnswer        it may have: it was on its way, and no whole answer came back
-
 Redirects are not followed, cookies not kept, bodies not decompressed, certificates always verified (against the
 authorities of the operating system; SSL_CERT_FILE names others).
 """
@@ -18,17 +14,18 @@ from types import TracebackType
 from typing import Self
 
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import BuilderError, DetailedPyreqwestError, PyreqwestError
+from pyreqwest.exceptions import BuilderError, PyreqwestError
 from pyreqwest.http import Url
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
-from bridge.adapter.answers import excerpt, retry_after
+from bridge.adapter.answers import retry_after
+from bridge.adapter.failures import NeverSent, NoAnswer, innermost, told_apart
 from bridge.adapter.guard import Guard, Inside, Unresolved
 from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, HttpCall, Post, ReadFile, SignedCall, Steps
 from bridge.clock import Clock
 from bridge.errors import BridgeError
-from bridge.model.delivery import Failed, Outcome, Reason, Unknown
+from bridge.model.delivery import Failed, Outcome, Unknown
 
 USER_AGENT = f"replybridge/{version('replybridge')}"
 MOST = 64 * 1024
@@ -44,26 +41,8 @@ meets a connection just being closed would leave the question whether it was rec
 MOST_PINNED = 64
 """Clients that are kept for guarded calls, each for one address of one host; the one longest unused goes first."""
 
-_CONNECTING = "client error (Connect)"
 _Pin = tuple[str, str]
 _Key = tuple[str, str, tuple[tuple[str, str], ...], bytes | None, timedelta]
-
-
-class DoorError(Exception):
-    """There is no answer. `detail` never has a header's value, nor more of the URL than its origin."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-
-
-class NeverSent(DoorError):  # noqa: N818 - it says what is known, not what kind of class it is
-    """The request certainly did not reach the other side: a name not found, a connection refused, a bad URL."""
-
-
-class NoAnswer(DoorError):  # noqa: N818
-    """The request may have been received: a time-out or a broken connection after it was on its way."""
 
 
 def everywhere(origin: str) -> bool:
@@ -83,7 +62,8 @@ class Door:
     """`async with Door(clock) as door:` - one for the process, because it keeps connections open between calls.
 
     `allow` is asked with the origin of every URL ("https://chat.example.com:8443"; no port where it is the scheme's
-    own). `proxies` lets HTTPS_PROXY and its kin in the environment decide the way out. Calls may run at the same time.
+    own). `proxies` lets HTTPS_PROXY and its kin in the environment decide the way out. Calls may run at the same time;
+    `under_way` is how many do.
     """
 
     def __init__(
@@ -105,6 +85,7 @@ class Door:
         self._guard = guard or Guard()
         self._pinned: OrderedDict[tuple[timedelta, _Pin], Client] = OrderedDict()
         self._shared: dict[_Key, asyncio.Task[HttpAnswer]] = {}
+        self.under_way = 0
 
     async def __aenter__(self) -> Self:
         """Raises BridgeError where the system has no certificate authorities to check others against."""
@@ -112,7 +93,7 @@ class Door:
             self._client(self._connect_within * 2)
         except BuilderError as error:
             remedy = "install the system's ca-certificates, or name a file of them in SSL_CERT_FILE"
-            raise BridgeError(f"HTTPS cannot be spoken: {_why(error)}; {remedy}") from None
+            raise BridgeError(f"HTTPS cannot be spoken: {innermost(error)}; {remedy}") from None
         return self
 
     async def __aexit__(
@@ -126,7 +107,8 @@ class Door:
     async def call(self, call: HttpCall, *, timeout: timedelta) -> HttpAnswer:
         """Make one request; `timeout` bounds it from the connection to the last byte of the answer.
 
-        The answer's body is cut at `most` bytes, and its `retry-after` is in seconds whatever its form was.
+        The answer's body is cut at `most` bytes (the call's own, or else the door's); its `retry-after` is in seconds,
+        whatever its form was.
         Raises NeverSent or NoAnswer. A call that is cancelled may go on unseen until its time-out (pyreqwest 0.15 does
         not take it back), so what came of it is unknown.
         """
@@ -134,10 +116,12 @@ class Door:
         pin = await self._pin(url, timeout) if call.guarded else None
         request = self._request(call, url, timeout, pin)
         body = bytearray()
+        self.under_way += 1
         try:
             async with request as response:
                 status, headers = response.status, _headers(response)
-                wanted = min(self._most, _length(headers, self._most))
+                most = self._most if call.most is None else call.most
+                wanted = min(most, _length(headers, most))
                 while len(body) < wanted:
                     chunk = await response.body_reader.read(wanted - len(body))
                     if chunk is None:
@@ -145,6 +129,8 @@ class Door:
                     body += chunk
         except PyreqwestError as error:
             raise told_apart(error, url.origin_ascii) from None
+        finally:
+            self.under_way -= 1
         return HttpAnswer(status=status, headers=self._in_seconds(headers), body=bytes(body))
 
     async def drive(
@@ -323,25 +309,3 @@ def _headers(response: Response) -> dict[str, str]:
             with suppress(ValueError):
                 found[name] = response.headers[name]
         return found
-
-
-def told_apart(error: PyreqwestError, origin: str) -> DoorError:
-    """Never sent, or sent and no answer? The classes of errors do not say (0.15 calls a time-out while the answer is
-    awaited a ConnectTimeoutError), but the chain of causes does: only a failed connection has `_CONNECTING` in it.
-    """
-    reason: Reason = "timeout" if isinstance(error, TimeoutError) else "network"
-    why = _why(error)
-    if _CONNECTING in _causes(error):
-        return NeverSent(reason, f"{origin}: cannot connect: {why}")
-    return NoAnswer(reason, f"{origin}: no whole answer: {why}")
-
-
-def _causes(error: PyreqwestError) -> list[str]:
-    details = error.details if isinstance(error, DetailedPyreqwestError) else None
-    return [cause["message"] for cause in (details and details["causes"]) or ()]
-
-
-def _why(error: PyreqwestError) -> str:
-    """The innermost cause. Never the outermost: it quotes the whole URL."""
-    causes = [cause for cause in _causes(error) if " for url " not in cause]
-    return excerpt((causes[-1] if causes else type(error).__name__).encode(errors="replace"), 200)

@@ -4,7 +4,7 @@ A platform's folder gives one `Adapter` value. Inbound: `verify` and `parse` tur
 Outbound: `send` is a generator that yields each call it wants made, is sent the answer, and returns the `Outcome`.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from bridge.adapter.account import Account, Options
 from bridge.errors import Refused
-from bridge.model.delivery import Delivery, Outcome
+from bridge.model.broadcast import Batch
+from bridge.model.delivery import Delivery, Failed, Outcome
 from bridge.model.event import Address, Event, Kind
 
 
@@ -36,14 +37,13 @@ class Webhook(Struct, frozen=True, kw_only=True):
     received_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """What the sender of a webhook reads."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +109,7 @@ class HttpCall:
     """A request an adapter wants made. `safe` says that making it twice does no harm (a search, a log-in).
 
     `guarded` says that it must not lead inside: the door looks its host's name up and refuses an address that is not
-    a public one.
+    a public one. `most` is how many bytes of the answer are read, where that is not what the door reads of any.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -118,6 +118,7 @@ class HttpCall:
     body: bytes | None = field(default=None, repr=False)
     safe: bool = False
     guarded: bool = False
+    most: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,6 +166,7 @@ class ReadFile:
 A = TypeVar("A", bound=Account)
 Step = HttpCall | Post | ReadFile
 Steps = Generator[Step, HttpAnswer, Outcome]
+Pages = Generator[Step, HttpAnswer, Batch | Failed]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,6 +214,34 @@ class Operation(Generic[A]):
         return self.steps(arguments, delivery.to, account)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class People(Generic[A]):
+    """The people a platform can be asked for, as the audience of a broadcast.
+
+    `page` makes the calls for the next of them, each of which is safe: it is given what the rule file asks (an audience
+    of bridge.model.broadcast), the account, and the cursor of the page before (None: from the beginning). The cursor is
+    stored, so it holds all there is to know to go on after a crash; to name somebody twice does no harm. What can never
+    be asked fails before the first call.
+    `knows` are the variables that people may have, `always` those of them that everybody has.
+    """
+
+    page: Callable[[Any, A, str | None], Pages]
+    knows: tuple[str, ...]
+    always: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Together(Generic[A]):
+    """Several recipients of the same text in one call.
+
+    `most` is how many of them an account may put into one. `address` makes one address of theirs, by which each is
+    written to as if alone; None for those who cannot be.
+    """
+
+    most: Callable[[A], int]
+    address: Callable[[Sequence[Address], A], Address | None]
+
+
 Ability = Literal["private", "attachments", "quick_replies"]
 """What a reply may have beside its text."""
 
@@ -249,6 +279,8 @@ class Adapter(Generic[A]):
     `probe` makes a call that changes nothing and needs the account's credentials. `reconcile` finds out what came of
     an attempt that began at a moment and got no answer: Sent, Failed (certainly not sent) or Unknown; each of its
     calls is safe.
+    `audience` tells who is in the platform's own lists. `together` is for platforms that take several recipients in one
+    call, and answer for all of them at once.
     """
 
     name: str
@@ -267,3 +299,5 @@ class Adapter(Generic[A]):
     sends: frozenset[Kind] | None = None
     probe: Callable[[A], Steps] | None = None
     reconcile: Callable[[Delivery, A, datetime], Steps] | None = None
+    audience: People[A] | None = None
+    together: Together[A] | None = None

@@ -1,31 +1,37 @@
 """The composition root: every concrete thing is named here, once, in one straight line, and taken down in reverse."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bridge.adapter.http import Door
+from bridge.app.background import Background
 from bridge.app.listening import Patience, listening
 from bridge.app.operations import operations
-from bridge.broadcasts.elsewhere import MetPeople
+from bridge.broadcasts.asked import AskedPeople
+from bridge.broadcasts.met import MetPeople
+from bridge.broadcasts.people import Sources
 from bridge.broadcasts.planning import Planning
 from bridge.broadcasts.runs import Broadcasts
 from bridge.broadcasts.trigger import Alarms
 from bridge.chance import Chance, SystemChance
 from bridge.clock import Clock, SystemClock
+from bridge.errors import StoreError
 from bridge.lab.gate import Gate
 from bridge.line.accounts import Accounts
 from bridge.line.attachments import Attachments
 from bridge.line.attempt import Attempts
+from bridge.line.audience import Audiences
 from bridge.line.deliver import Deliverer
+from bridge.line.duty import DUTIES, Duty
 from bridge.line.handle import Line
 from bridge.line.housekeeping import Housekeeping
 from bridge.line.normalise import Normaliser
-from bridge.line.receive import Receiver, astray
+from bridge.line.receive import Receiver
+from bridge.line.routes import Routes
 from bridge.line.stream import Mailboxes
 from bridge.line.wake import Waker
 from bridge.observe import Metrics
@@ -41,13 +47,15 @@ from bridge.store.store import Store, open_store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Running:
-    """A bridge that serves; `url` is where it listens."""
+    """A bridge that serves; `url` is where it listens. When `failed` has an error, a part of it has died."""
 
     url: str
     line: Line
     store: Store
+    door: Door
     reloader: Reloader
     broadcasts: Broadcasts
+    failed: asyncio.Future[BaseException]
 
 
 @asynccontextmanager
@@ -65,6 +73,7 @@ async def bridge(
     reloader = _reloader(settings, accounts, clock, metrics)
     behaviour = reloader.begin()
     worker = chance.token()[:12]
+    background = Background()
     async with AsyncExitStack() as stack:
         store = stack.enter_context(open_store(settings.store.url, clock, metrics))
         door = await stack.enter_async_context(Door(clock))
@@ -79,10 +88,11 @@ async def bridge(
             chance=chance,
             metrics=metrics,
             worker=worker,
+            lease=settings.store.lease,
         )
         await deliverer.take_over()
         stack.push_async_callback(deliverer.close, patience.grace)
-        await stack.enter_async_context(_in_background(deliverer.run()))
+        await stack.enter_async_context(background.run(deliverer.run()))
         line = Line(
             behaviour=behaviour,
             accounts=accounts,
@@ -104,18 +114,24 @@ async def bridge(
             trusted_proxies=settings.server.trusted_proxies,
             body_within=patience.body,
         )
-        await stack.enter_async_context(_in_background(reloader.run(line)))
-        await stack.enter_async_context(_in_background(Waker(line, store, clock).run()))
-        housekeeping = Housekeeping(store, folder, settings.store.retention, clock)
+        await stack.enter_async_context(background.run(reloader.run(line)))
+        duties = [Duty(name, store=store, worker=worker, clock=clock) for name in DUTIES]
+        timers, old_rows, runs = duties
+        stack.push_async_callback(_leave, duties)
+        await stack.enter_async_context(background.run(Waker(line, store, clock, timers).run()))
+        housekeeping = Housekeeping(store, folder, settings.store.retention, clock, old_rows)
         scheduler = await stack.enter_async_context(_scheduled(housekeeping))
         zone = settings.rulebook.timezone
         planning = Planning(
             accounts=accounts,
             store=store,
             clock=clock,
-            directory=settings.directory,
             zone=zone,
-            elsewhere=MetPeople(store.read, accounts, clock, zone, lambda: line.behaviour.rulebook.calendars),
+            sources=Sources(
+                directory=settings.directory,
+                met=MetPeople(store.read, accounts, clock, zone, lambda: line.behaviour.rulebook.calendars),
+                asked=AskedPeople(Audiences(door=door, calls=deliverer, clock=clock, chance=chance), accounts),
+            ),
         )
         broadcasts = Broadcasts(
             line=line,
@@ -125,15 +141,29 @@ async def bridge(
             planning=planning,
             zone=zone,
             alarms=Alarms(scheduler),
+            metrics=metrics,
+            duty=runs,
         )
-        await stack.enter_async_context(_in_background(broadcasts.run()))
-        application = web.Application()
-        application.add_routes(receiver.routes(ADAPTERS.values()))
-        application.add_routes(attachments.routes())
-        application.add_routes(operations(store, metrics, deliverer, reloader))
-        application.router.add_route("*", "/{path:(?s:.*)}", astray)
-        url = await stack.enter_async_context(listening(application, settings.server.listen, mailboxes, patience))
-        yield Running(url=url, line=line, store=store, reloader=reloader, broadcasts=broadcasts)
+        await stack.enter_async_context(background.run(broadcasts.run()))
+        store.signals.on("mail", mailboxes.notify)
+        store.signals.on("deliveries", deliverer.look_now)
+        store.signals.on("runs", broadcasts.look_now)
+        await stack.enter_async_context(background.run(store.signals.run()))
+        ways = [
+            *receiver.routes(ADAPTERS.values()),
+            *attachments.routes(),
+            *operations(store, metrics, deliverer, reloader, clock),
+        ]
+        url = await stack.enter_async_context(listening(Routes(ways), settings.server.listen, mailboxes, patience))
+        yield Running(
+            url=url,
+            line=line,
+            store=store,
+            door=door,
+            reloader=reloader,
+            broadcasts=broadcasts,
+            failed=background.failed,
+        )
 
 
 def _reloader(settings: Settings, accounts: Accounts, clock: Clock, metrics: Metrics) -> Reloader:
@@ -149,15 +179,10 @@ def _reloader(settings: Settings, accounts: Accounts, clock: Clock, metrics: Met
     )
 
 
-@asynccontextmanager
-async def _in_background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+async def _leave(duties: Sequence[Duty]) -> None:
+    """Another server does at once what this one did; where that cannot be said, in a moment."""
+    with suppress(StoreError):
+        await asyncio.gather(*(duty.leave() for duty in duties))
 
 
 @asynccontextmanager

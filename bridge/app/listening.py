@@ -10,6 +10,7 @@ from aiohttp import web
 
 from bridge.errors import SettingsError
 from bridge.line.receive import BODY_WITHIN
+from bridge.line.routes import Routes
 from bridge.line.stream import HEARTBEAT, Mailboxes
 from bridge.settings import Listen
 
@@ -33,22 +34,10 @@ class Patience:
 
 
 @asynccontextmanager
-async def listening(
-    application: web.Application, listen: Listen, mailboxes: Mailboxes, patience: Patience
-) -> AsyncIterator[str]:
-    """Serve `application`; gives the URL where it listens. Raises SettingsError: the address cannot be had."""
-
-    async def let_readers_go(_: web.Application) -> None:
-        mailboxes.close()
-
-    application.on_shutdown.append(let_readers_go)
-    runner = web.AppRunner(
-        application,
-        access_log=None,
-        shutdown_timeout=patience.grace,
-        keepalive_timeout=patience.head,
-        lingering_time=patience.linger,
-    )
+async def listening(routes: Routes, listen: Listen, mailboxes: Mailboxes, patience: Patience) -> AsyncIterator[str]:
+    """Serve `routes`; gives the URL where it listens. Raises SettingsError: the address cannot be had."""
+    server = web.Server(routes.answer, access_log=None, keepalive_timeout=patience.head, lingering_time=patience.linger)
+    runner = web.ServerRunner(server, shutdown_timeout=patience.grace)
     await runner.setup()
     try:
         try:
@@ -58,6 +47,8 @@ async def listening(
         host, port = runner.addresses[0][:2]
         yield f"http://{Listen(host=host, port=port)}"
     finally:
+        # A stream would keep the server waiting for its end.
+        mailboxes.close()
         await runner.cleanup()
 
 

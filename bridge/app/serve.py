@@ -12,6 +12,7 @@ import uvloop
 from bridge.app.addresses import addresses
 from bridge.app.bridge import Running, bridge
 from bridge.app.listening import Patience
+from bridge.errors import BridgeError
 from bridge.observe import log
 from bridge.reload.hang_up import hang_up
 from bridge.settings import Settings
@@ -41,7 +42,7 @@ def note_ready(ready: Ready) -> None:
 def serve(settings: Settings, announce: Callable[[Ready], None] = note_ready) -> None:
     """Serve until the process is told to stop; `announce` is called once it serves.
 
-    Raises BridgeError when it cannot begin.
+    Raises BridgeError when it cannot begin, or a part of it died.
     """
     # Two threads share the work: the event loop, and the writer that decides and commits. With Python's default
     # each would keep the other waiting up to 5 ms for its turn.
@@ -64,8 +65,11 @@ async def _serve(settings: Settings, announce: Callable[[Ready], None]) -> None:
     async with bridge(settings) as running:
         loop.add_signal_handler(signal.SIGHUP, hang_up(stop.set, running.reloader.ask))
         announce(_ready(running, settings))
+        running.failed.add_done_callback(lambda _: stop.set())
         await stop.wait()
         log().info("stopping", grace=Patience().grace)
+    if running.failed.done():
+        raise BridgeError("a part of the bridge has died of an error that it did not foresee; its log has it")
 
 
 def _ready(running: Running, settings: Settings) -> Ready:

@@ -74,6 +74,9 @@ class AudienceFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
 
     def _begin(self, to: Mapping[str, str]) -> None:

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import Literal
 
 from bridge.broadcasts.plan import Plan
 from bridge.errors import BridgeError
 from bridge.line.accounts import Accounts
 from bridge.model.broadcast import Recipient
-from bridge.model.delivery import Reply
+from bridge.model.delivery import Reason, Reply, State
 from bridge.model.facts import CONTACT_FIELDS
-from bridge.store.page import alias
-from bridge.store.plan import Planned
+from bridge.store.page import Kind, alias
+from bridge.store.plan import NOTHING, Planned
 from bridge.store.rows import dump
 from bridge.templating import Expression, Template, Templates
 
@@ -40,19 +39,16 @@ class Composer:
         self._template(None)
 
     def whose(self, recipient: Recipient) -> Whose:
-        """Where what is remembered of a recipient may be: with the sender's account by its ids, with any by e-mail
-        address and telephone number."""
-        own, everywhere = set[str](), set[tuple[Literal["email", "phone"], str]]()
-        if self._plan.met is not None:
-            who = next(
-                (str(known) for name in ("id", "email", "phone") if (known := recipient.variables.get(name))), ""
-            )
-            own.add(f"contact/{recipient.variables[MET_BY]}/{who}")
+        """Where what is remembered of a recipient may be: where they were met, with the sender's account by its ids
+        and conversations, with any by e-mail address and telephone number."""
+        own, everywhere = set[str](), set[tuple[Kind, str]]()
+        if recipient.memory is not None:
+            own.add(recipient.memory)
         for name, value in (*recipient.variables.items(), *recipient.address.items()):
             if not isinstance(value, str | int) or isinstance(value, bool):
                 continue
             if name in recipient.address or name == "id":
-                own.add(f"contact/{self._plan.via}/{value}")
+                own |= {f"contact/{self._plan.via}/{value}", f"contact/{self._plan.via}/conversation:{value}"}
             if (kind := _kind(name, value)) is not None:
                 everywhere.add((kind, str(value)))
         keys = [f"contact/{account}/{value}" for _, value in everywhere for account in self._accounts]
@@ -62,7 +58,7 @@ class Composer:
         """What the recipient gets; `memory` is what is remembered of them."""
         names = self._names(recipient, memory, now)
         try:
-            skipped = self._skipped(names, memory)
+            skipped = recipient.skip or self._skipped(names, memory)
             text, template = "", None
             if skipped is None:
                 template = self._template(recipient.language)
@@ -89,6 +85,9 @@ class Composer:
         }
 
     def _skipped(self, names: Mapping[str, object], memory: Mapping[str, object]) -> str | None:
+        if self._plan.only:
+            # Whoever sends it to themselves wants to see it, whatever became of the person it is worded for.
+            return None
         if memory.get(UNSUBSCRIBED):
             return "opted out"
         if memory.get(BLOCKED):
@@ -110,7 +109,7 @@ class Composer:
         return found
 
 
-def _kind(name: str, value: object) -> Literal["email", "phone"] | None:
+def _kind(name: str, value: object) -> Kind | None:
     """Whether a value is an e-mail address or a telephone number, by its look or by what its column is called."""
     text, called = str(value), name.casefold()
     if "@" in text:
@@ -118,5 +117,21 @@ def _kind(name: str, value: object) -> Literal["email", "phone"] | None:
     return "phone" if "phone" in called or called in ("tel", "msisdn", "whatsapp") else None
 
 
-def _planned(recipient: Recipient, **what: object) -> Planned:
-    return Planned(person=recipient.key, to=recipient.address, zone=recipient.zone, line=recipient.line, **what)  # type: ignore[arg-type]  # they are fields of it
+def _planned(
+    recipient: Recipient,
+    *,
+    reply: str = NOTHING,
+    state: State = "queued",
+    reason: Reason | None = None,
+    detail: str | None = None,
+) -> Planned:
+    return Planned(
+        person=recipient.key,
+        to=recipient.address,
+        zone=recipient.zone,
+        line=recipient.line,
+        reply=reply,
+        state=state,
+        reason=reason,
+        detail=detail,
+    )

@@ -1,54 +1,52 @@
 """The people of a plan, chunk by chunk, from wherever planning stands."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from bridge.broadcasts.audience_file import AudienceFile, Cursor
 from bridge.broadcasts.plan import Plan, PlanError
 from bridge.errors import Problem
 from bridge.line.accounts import Known
-from bridge.model.broadcast import FileAudience, Recipient
-from bridge.model.event import Address
+from bridge.model.broadcast import Batch, FileAudience, Recipient
 
-CHUNK = 500
+CHUNK = 200
 
 _cursor = msgspec.json.Decoder(Cursor).decode
 
 
-class Batch(Struct, frozen=True, kw_only=True):
-    """Some people, a problem in place of one who cannot be read, and how far that is; None: it is all."""
-
-    people: Sequence[Recipient | Problem]
-    cursor: str | None
-
-
-class Elsewhere(Protocol):
-    """Audiences that are asked of a platform or of the store."""
+class Source(Protocol):
+    """Where audiences come from that no file names: the store, or a platform."""
 
     def read(self, plan: Plan, cursor: str | None) -> AsyncIterator[Batch]:
         """The people after `cursor`. Raises BridgeError."""
         ...
 
 
-async def people(
-    plan: Plan, known: Known, directory: Path, elsewhere: Elsewhere, after: str | None
-) -> AsyncIterator[Batch]:
-    """The people of a plan after a cursor that an earlier batch gave. Raises AudienceError and PlanError."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """`directory` is what the paths of audience files are relative to; `met` is the store, `asked` are platforms."""
+
+    directory: Path
+    met: Source
+    asked: Source
+
+
+async def people(plan: Plan, known: Known, sources: Sources, after: str | None) -> AsyncIterator[Batch]:
+    """The people of a plan after a cursor that an earlier batch gave. Raises BridgeError."""
     if plan.only:
-        yield await _only(plan, known, directory, elsewhere)
+        yield await _only(plan, known, sources)
         return
-    if plan.chayns is not None and not plan.chayns.each:
-        # The platform itself knows who is in a group: one call for all of them.
-        yield Batch(people=(_alone({"uac_groups": list(plan.chayns.uac_groups)}),), cursor=None)
-        return
-    found = elsewhere.read(plan, after) if plan.file is None else _of_file(plan, plan.file, known, directory, after)
+    if plan.file is not None:
+        found = _of_file(plan, plan.file, known, sources.directory, after)
+    else:
+        found = (sources.met if plan.asked is None else sources.asked).read(plan, after)
     async for batch in found:
         yield batch
 
@@ -71,15 +69,11 @@ def _take(records: Iterator[Recipient | Problem]) -> list[Recipient | Problem]:
     return list(islice(records, CHUNK))
 
 
-async def _only(plan: Plan, known: Known, directory: Path, elsewhere: Elsewhere) -> Batch:
+async def _only(plan: Plan, known: Known, sources: Sources) -> Batch:
     """The address that somebody named, with what is known of the first recipient."""
     whole = replace(plan, only={})
-    async for batch in people(whole, known, directory, elsewhere, None):
+    async for batch in people(whole, known, sources, None):
         for one in batch.people:
             if isinstance(one, Recipient):
-                return Batch(people=(replace(one, address=plan.only, key="only", zone=None),), cursor=None)
+                return Batch(people=(replace(one, address=plan.only, key="only", zone=None, skip=None),), cursor=None)
     raise PlanError("the audience is empty, so there is nothing to show")
-
-
-def _alone(address: Address) -> Recipient:
-    return Recipient(key="all", address=address)

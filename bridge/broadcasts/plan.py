@@ -61,6 +61,11 @@ class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     only: Address = {}
 
     @property
+    def asked(self) -> HelpCrunchAudience | ChaynsAudience | None:
+        """What a platform is asked for; None where its people are of a file, or those whom the bridge has met."""
+        return self.helpcrunch or self.chayns
+
+    @property
     def gap(self) -> timedelta:
         """The time between two recipients, by the rate."""
         return timedelta(0) if self.rate is None else self.rate.per / self.rate.times

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from functools import partial
-from pathlib import Path
 
 from sqlalchemy import Connection
 
 from bridge.broadcasts.compose import Composer
-from bridge.broadcasts.people import Elsewhere, people
+from bridge.broadcasts.people import Sources, people
 from bridge.broadcasts.plan import Plan, sender_of
 from bridge.clock import Clock
 from bridge.errors import Problem
@@ -19,24 +18,21 @@ from bridge.store.store import Store
 
 
 class Planning:
-    """Plans runs. `directory` is what the paths of audience files are relative to."""
+    """Plans runs; `sources` are where their audiences come from."""
 
-    def __init__(
-        self, *, accounts: Accounts, store: Store, clock: Clock, directory: Path, zone: tzinfo, elsewhere: Elsewhere
-    ) -> None:
+    def __init__(self, *, accounts: Accounts, store: Store, clock: Clock, zone: tzinfo, sources: Sources) -> None:
         self._accounts = accounts
         self._store = store
         self._clock = clock
-        self._directory = directory
         self._zone = zone
-        self._elsewhere = elsewhere
+        self._sources = sources
 
     async def go_on(self, run: Run, of: Plan) -> bool:
         """Plan the rest of a run; False: it is not to be planned any more. Raises BridgeError."""
         known = sender_of(of, self._accounts)
         composer = Composer(of, self._accounts, self._zone)
         cursor = run.cursor
-        async for batch in people(of, known, self._directory, self._elsewhere, cursor):
+        async for batch in people(of, known, self._sources, cursor):
             planned = await self._store.read(partial(self._compose, composer, batch.people))
             chunk = Chunk(
                 run=run.id,

@@ -8,15 +8,15 @@ from hashlib import blake2b
 from sqlalchemy import Connection
 
 from bridge.broadcasts.compose import Composer
-from bridge.broadcasts.people import Batch
 from bridge.broadcasts.planning import compose_all
 from bridge.chance import Chance
 from bridge.clock import Clock
+from bridge.model.broadcast import Batch
 from bridge.model.delivery import Reply
 from bridge.store.plan import Planned
 from bridge.store.rows import reply_from
 
-DUPLICATE = "the same person as on an earlier line"
+DUPLICATE = "the same person once more"
 
 
 @dataclass(slots=True)

@@ -6,11 +6,13 @@ The store is the truth: whoever pauses, resumes or cancels a run changes its row
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
+from sqlalchemy import Connection
 
 from bridge.broadcasts.due import due
 from bridge.broadcasts.plan import GONE, Plan, plan_of, read_plan, sender_of, write_plan
@@ -21,11 +23,14 @@ from bridge.broadcasts.trigger import Alarms
 from bridge.clock import Clock
 from bridge.errors import BridgeError, StoreError
 from bridge.line.accounts import Accounts, Known
+from bridge.line.bell import Bell
 from bridge.line.decide import Behaviour
+from bridge.line.duty import Duty
 from bridge.model.broadcast import Asked, Broadcast, ByHand, Run, RunState
 from bridge.model.rule import Rulebook
-from bridge.observe import log
+from bridge.observe import Metrics, log
 from bridge.store import runs as store_runs
+from bridge.store import tally
 from bridge.store.plan import Release, release
 from bridge.store.store import Store
 
@@ -37,7 +42,7 @@ AHEAD = timedelta(seconds=1)
 ENOUGH = 20
 """So many deliveries must have come to an end before their failures are held against a run."""
 LOOK_ANEW = timedelta(hours=1)
-NEVER_SENT = "the run failed before anything was sent"
+"""So seldom it is noted that a schedule was looked at, where nothing was due."""
 
 
 class Behaves(Protocol):
@@ -47,7 +52,10 @@ class Behaves(Protocol):
 
 
 class Broadcasts:
-    """All broadcasts of a rulebook: their schedules, and the runs that there are."""
+    """All broadcasts of a rulebook: their schedules, and the runs that there are.
+
+    Where several servers share the store, each looks at the schedules, and one has the runs go on: whose `duty` it is.
+    """
 
     def __init__(
         self,
@@ -59,6 +67,8 @@ class Broadcasts:
         planning: Planning,
         zone: ZoneInfo,
         alarms: Alarms,
+        metrics: Metrics,
+        duty: Duty,
     ) -> None:
         self._line = line
         self._seen: Rulebook | None = None
@@ -68,7 +78,11 @@ class Broadcasts:
         self._planning = planning
         self._zone = zone
         self._alarms = alarms
+        self._metrics = metrics
+        self._duty = duty
+        self._bell = Bell(clock)
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._tidy = False
 
     async def look(self) -> Sequence[int]:
         """Ask for a run of each broadcast whose time has come; gives the numbers of the new runs.
@@ -80,8 +94,17 @@ class Broadcasts:
         for broadcast in self._line.behaviour.rulebook.broadcasts.values():
             if not isinstance(broadcast.schedule, ByHand):
                 found = self._look_at(broadcast, known.get(broadcast.name), self._clock.now())
-                begun += [] if found is None else await self._store.write(store_runs.looked, found)
+                begun += [] if found is None else await self._note(found)
         return begun
+
+    async def _note(self, found: store_runs.Look) -> Sequence[int]:
+        """Note that a schedule was looked at; whoever is the first to gets runs, and tells what was missed."""
+        numbers = await self._store.write(store_runs.looked, found)
+        if numbers and found.missed:
+            self._metrics.run_ended(found.broadcast, "skipped", found.missed)
+            latest = next((asked.moment for asked in reversed(found.due) if asked.skip), None)
+            log().warning("runs missed", broadcast=found.broadcast, count=found.missed, latest=latest)
+        return numbers
 
     def _look_at(
         self, broadcast: Broadcast, known: tuple[str, datetime] | None, now: datetime
@@ -97,29 +120,51 @@ class Broadcasts:
         ]
         if found.run is not None:
             asked.append(Asked(broadcast=broadcast.name, moment=found.run.key, at=found.run.at))
-        if found.missed:
-            log().warning("runs missed", broadcast=broadcast.name, count=found.missed, latest=asked[0].moment)
         if not asked and now - known[1] < LOOK_ANEW:
             return None
-        return store_runs.Look(broadcast=broadcast.name, schedule=written, at=now, before=known[1], due=tuple(asked))
+        return store_runs.Look(
+            broadcast=broadcast.name,
+            schedule=written,
+            at=now,
+            before=known[1],
+            due=tuple(asked),
+            missed=found.missed,
+        )
+
+    def look_now(self, _: str = "") -> None:
+        """A run was asked for, or changed, by another server or a person; which does not matter."""
+        self._bell.ring()
 
     async def run(self) -> None:
         """Have all runs go on that there are, for ever."""
         try:
             while True:
+                self._bell.hush()
                 try:
                     if self._line.behaviour.rulebook is not self._seen:
                         await self._rulebook_changed(self._line.behaviour.rulebook)
-                    for run in await self._store.read(store_runs.active):
-                        if run.id not in self._tasks:
-                            self._tasks[run.id] = asyncio.create_task(self._go(run))
+                    await self._have_runs_go_on()
                 except StoreError as error:
                     log().error("cannot look for runs of broadcasts", error=str(error))
-                await self._clock.sleep(TICK)
+                await self._bell.rest(TICK)
         finally:
-            for task in self._tasks.values():
-                task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await self._let_go()
+
+    async def _have_runs_go_on(self) -> None:
+        if not await self._duty.mine():
+            await self._let_go()
+            return
+        if not self._tidy:
+            await self._cut_off_leftovers()
+        for run in await self._store.read(store_runs.active):
+            if run.id not in self._tasks:
+                self._tasks[run.id] = asyncio.create_task(self._go(run))
+
+    async def _let_go(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _rulebook_changed(self, rulebook: Rulebook) -> None:
         """Go by another rulebook from now on. Runs that have begun go on as they were when they began."""
@@ -133,33 +178,53 @@ class Broadcasts:
         except StoreError as error:
             log().error("cannot look whether a broadcast is due; trying again within a minute", error=str(error))
 
+    async def _cut_off_leftovers(self) -> None:
+        """Finish what a process that was killed had begun: what is left of runs that were cancelled, or had failed."""
+        for number, why in await self._store.read(store_runs.left_over):
+            await self._cut_off(number, why)
+        self._tidy = True
+
     async def _go(self, run: Run) -> None:
         try:
-            await self._go_on(run)
+            await self._go_on_or_give_up(run)
         except StoreError as error:
             log(run=run.id).error("a run cannot go on; trying again", error=str(error))
             await self._clock.sleep(1)
+        finally:
+            del self._tasks[run.id]
+
+    async def _go_on_or_give_up(self, run: Run) -> None:
+        try:
+            await self._go_on(run)
+        except StoreError:
+            raise
         except BridgeError as error:
             log(run=run.id).error("a run cannot go on", broadcast=run.asked.broadcast, error=str(error))
             await self._give_up(run, str(error))
-        finally:
-            del self._tasks[run.id]
 
     async def _give_up(self, run: Run, why: str) -> None:
         """A run that is being sent waits for a person who mends it; one that cannot be planned sends nothing at all."""
         if await self._change(run, ("running",), "paused", why):
             await self._store.write(store_runs.hold_back, run.id)
         elif await self._change(run, ("asked", "planning"), "failed", why):
-            cut = store_runs.CutOff(run=run.id, at=self._clock.now(), why=NEVER_SENT)
-            while await self._store.write(store_runs.cut_off, cut):
-                await asyncio.sleep(0)
+            self._metrics.run_ended(run.asked.broadcast, "failed")
+            await self._cut_off(run.id, store_runs.NEVER_SENT)
+
+    async def _cut_off(self, run: int, why: str) -> None:
+        cut = store_runs.CutOff(run=run, at=self._clock.now(), why=why)
+        while await self._store.write(store_runs.cut_off, cut):
+            await asyncio.sleep(0)
 
     async def _go_on(self, run: Run) -> None:
         if run.plan is None:
             plan = self._plan(run)
             if not await self._change(run, ("asked",), "planning", plan=write_plan(plan)):
                 return
-            log(run=run.id).info("a run begins", broadcast=plan.broadcast, moment=run.asked.moment)
+            late = self._clock.now() - run.asked.at
+            self._metrics.run_begun(late.total_seconds())
+            log(run=run.id).info(
+                "a run begins", broadcast=plan.broadcast, moment=run.asked.moment, late=round(late.total_seconds(), 1)
+            )
         else:
             plan = read_plan(run.plan)
         if run.planned_at is None and not await self._planning.go_on(run, plan):
@@ -206,15 +271,12 @@ class Broadcasts:
 
     async def _end(self, run: Run) -> None:
         if await self._change(run, ("running",), "done"):
+            self._metrics.run_ended(run.asked.broadcast, "done")
             log(run=run.id).info("a run is done", broadcast=run.asked.broadcast)
 
     async def _too_many_failed(self, run: Run, plan: Plan) -> bool:
         """Pause a run more of whose deliveries have failed than it may; whether that is so."""
-        states = await self._store.read(lambda connection: store_runs.counts(connection, run.id))
-        now = await self._store.read(lambda connection: store_runs.find(connection, run.id))
-        forgiven = 0 if now is None else now.forgiven
-        failed = states.get("dead", 0) + states.get("unknown", 0) - forgiven
-        ended = states.get("sent", 0) + failed
+        failed, ended = await self._store.read(partial(_failures, run.id, plan.pause_if_failed))
         if ended < ENOUGH or failed <= plan.pause_if_failed * ended:
             return False
         why = f"{failed} of {ended} failed, and pause_if_failed is {plan.pause_if_failed:.3g}"
@@ -237,10 +299,23 @@ class Broadcasts:
         return await self._store.write(store_runs.change, wanted)
 
 
+def _failures(run: int, share: float, connection: Connection) -> tuple[int, int]:
+    """How many of a run have failed and how many have ended: exactly, where that is so few that too many failed."""
+    failed = tally.failed(connection, run)
+    if failed <= 0:
+        return 0, 0
+    enough = max(ENOUGH, ceil(failed / share)) if share else None
+    return failed, failed + tally.sent(connection, run, enough)
+
+
 def window(plan: Plan, known: Known) -> int:
     """How many deliveries of a run may be on their way: two seconds' worth at the pace that is allowed.
 
-    More would be sent yet after somebody has paused the run.
+    More would be sent yet after somebody has paused the run. The budget counts calls, each of which may be for several.
     """
-    paces = [rate.times / rate.per.total_seconds() for rate in (plan.rate, known.account.budget) if rate is not None]
-    return min(WINDOW, known.account.max_in_flight + ceil(2 * min(paces))) if paces else WINDOW
+    together, budget = known.adapter.together, known.account.budget
+    each = 1 if together is None else together.most(known.account)
+    paces = [] if plan.rate is None else [plan.rate.times / plan.rate.per.total_seconds()]
+    if budget is not None:
+        paces.append(each * budget.times / budget.per.total_seconds())
+    return min(WINDOW, each * known.account.max_in_flight + ceil(2 * min(paces))) if paces else WINDOW

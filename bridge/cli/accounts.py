@@ -18,6 +18,7 @@ from bridge.line.by_hand import probe
 from bridge.model.delivery import Outcome, Sent
 from bridge.platforms.registry import ADAPTERS
 from bridge.settings import Settings
+from bridge.settings.describe import describe
 from bridge.store.circuits import Circuit, open_circuits
 from bridge.store.store import visit_store
 
@@ -94,7 +95,7 @@ def _trouble(circuit: Circuit) -> str:
 
 def _described(account: Account, settings: Settings) -> Mapping[str, object]:
     """The account's options as plain values; whatever is secret is `<secret>`."""
-    described = settings.describe()["accounts"]
+    described = describe(settings)["accounts"]
     options = described[account.name] if isinstance(described, dict) else {}
     return options if isinstance(options, dict) else {}
 

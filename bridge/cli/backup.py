@@ -8,8 +8,9 @@ import typer
 from bridge.cli.options import Config, settings_of
 from bridge.cli.printing import counted, explained, near, said
 from bridge.errors import BridgeError
+from bridge.settings import Settings
+from bridge.settings.store_url import without_secrets
 from bridge.store.backup import back_up
-from bridge.store.store import database_of
 
 
 def backup(
@@ -26,7 +27,9 @@ def backup(
     """
     with explained():
         settings = settings_of(config)
-        database = database_of(settings.store.url)
+        if settings.store.file is None:
+            raise BridgeError(_elsewhere(settings, file))
+        database = settings.store.file
         if not database.exists():
             raise BridgeError(f"{database}: there is no store yet; `replybridge serve` makes one")
         if file.exists() and not overwrite:
@@ -34,3 +37,14 @@ def backup(
         count = back_up(database, settings.data_directory / "attachments", file)
         size, files = file.stat().st_size, counted(count, "file", "files")
         said(f"{near(file.absolute())}: {size:,} bytes, with {files} of customers")
+
+
+def _elsewhere(settings: Settings, file: Path) -> str:
+    """PostgreSQL's own tools know better; here is said how."""
+    url = without_secrets(settings.store.url).replace(":***@", "@")
+    files = near(settings.data_directory / "attachments")
+    return (
+        f"{url}: a store on PostgreSQL is backed up by PostgreSQL's own tools, while the servers run: "
+        f'pg_dump --format=custom --file={file} "{url}"; after it copy {files}, where customers\' files are. '
+        "To restore: pg_restore (README, Several servers)"
+    )

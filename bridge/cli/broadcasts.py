@@ -4,7 +4,7 @@ import asyncio
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +13,12 @@ import typer
 from rich.live import Live
 from sqlalchemy import Connection
 
+from bridge.adapter.http import Door
+from bridge.broadcasts.asked import AskedPeople
+from bridge.broadcasts.audience_file import AudienceFile
 from bridge.broadcasts.compose import Composer
-from bridge.broadcasts.elsewhere import MetPeople
-from bridge.broadcasts.people import people
+from bridge.broadcasts.met import MetPeople
+from bridge.broadcasts.people import Sources, people
 from bridge.broadcasts.plan import plan_of, sender_of
 from bridge.broadcasts.preview import Preview, preview, text_of
 from bridge.broadcasts.schedule import upcoming
@@ -29,12 +32,13 @@ from bridge.clock import SystemClock
 from bridge.errors import BridgeError, did_you_mean
 from bridge.lab.check import Checked, check
 from bridge.line.accounts import Accounts
+from bridge.line.audience import Audiences, OwnCalls
 from bridge.line.by_hand import check_address
-from bridge.model.broadcast import Asked, At, Broadcast, ByHand, Cron, Every, Moment, Schedule
+from bridge.model.broadcast import Asked, At, Broadcast, ByHand, Cron, Every, FileAudience, Moment, Schedule
 from bridge.model.quantity import say_duration
 from bridge.platforms.registry import ADAPTERS
 from bridge.settings import Settings
-from bridge.store import runs
+from bridge.store import runs, tally
 from bridge.store.met import Met
 from bridge.store.plan import Planned
 from bridge.store.store import visit_store
@@ -42,6 +46,8 @@ from bridge.store.store import visit_store
 broadcasts = typer.Typer(help="One text for many: when it goes out, to whom, and how far it is.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The broadcast's name.")]
+PATIENCE = timedelta(seconds=30)
+"""How long a preview tries to ask a platform that does not answer: somebody waits."""
 
 
 @broadcasts.command("list")
@@ -136,16 +142,20 @@ async def _preview(settings: Settings, checked: Checked, name: str, few: int) ->
         async def look(met: Callable[[Connection], Sequence[Met]]) -> Sequence[Met]:
             return met(connection) if connection else ()
 
-        elsewhere = MetPeople(look, accounts, clock, zone, lambda: rulebook.calendars)
-        found = people(plan, sender_of(plan, accounts), settings.directory, elsewhere, None)
-        return await preview(found, Composer(plan, accounts, zone), connection, clock, SystemChance(), few)
+        async with Door(clock) as door:
+            chance = SystemChance()
+            calls = OwnCalls(clock, accounts)
+            audiences = Audiences(door=door, calls=calls, clock=clock, chance=chance, within=PATIENCE)
+            met = MetPeople(look, accounts, clock, zone, lambda: rulebook.calendars)
+            sources = Sources(directory=settings.directory, met=met, asked=AskedPeople(audiences, accounts))
+            found = people(plan, sender_of(plan, accounts), sources, None)
+            return await preview(found, Composer(plan, accounts, zone), connection, clock, chance, few)
 
 
 @contextmanager
 def _store_if_any(settings: Settings) -> Iterator[Connection | None]:
     """What is remembered of people, where anything is."""
-    address = settings.store.address
-    there = address.get_backend_name() != "sqlite" or Path(address.database or "").exists()
+    there = settings.store.file is None or settings.store.file.exists()
     with visit_store(settings.store.url) if there else nullcontext() as engine:
         if engine is None:
             yield None
@@ -169,9 +179,15 @@ def send_broadcast(
     """Start it now. A running server begins within a second; `replybridge broadcasts status` tells how far it is."""
     with explained():
         settings = settings_of(config)
-        broadcast = _named(name, _checked(settings, settings.directory).sound().broadcasts)
+        rulebook = _checked(settings, settings.directory).sound()
+        broadcast = _named(name, rulebook.broadcasts)
+        adapter = ADAPTERS[settings.accounts[broadcast.via].platform]
+        audience = rulebook.audiences[broadcast.audience]
+        if isinstance(audience, FileAudience):
+            # Said now rather than by a run that has failed.
+            AudienceFile(audience, settings.directory, to=broadcast.to, keys=adapter.to_keys).close()
         only = pairs(to_self or (), "--to-self")
-        check_address(only, ADAPTERS[settings.accounts[broadcast.via].platform])
+        check_address(only, adapter)
         now = SystemClock().now()
         asked = Asked(
             broadcast=name,
@@ -233,7 +249,7 @@ def _list_runs(connection: Connection, settings: Settings, to_programs: bool) ->
     elif not found:
         out.print("nothing was sent yet; `replybridge broadcasts send NAME` starts a broadcast")
     else:
-        out.print(listing(found, {run.id: runs.counts(connection, run.id) for run in found}))
+        out.print(listing(found, {run.id: tally.counts(connection, run.id) for run in found}))
 
 
 broadcasts.command("pause")(pause_run)

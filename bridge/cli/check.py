@@ -14,6 +14,7 @@ from bridge.cli.options import Config, settings_of
 from bridge.cli.printing import count, explained, near, out, shown, write_json
 from bridge.clock import SystemClock
 from bridge.errors import Problem
+from bridge.lab.check import Checked
 from bridge.lab.check import check as check_rulebook
 from bridge.lab.sources import Excerpt, Sources
 from bridge.lab.tests import beginning, run_tests
@@ -21,6 +22,7 @@ from bridge.line.accounts import Accounts
 from bridge.line.decide import Behaviour
 from bridge.line.render import Renderer
 from bridge.platforms.registry import ADAPTERS
+from bridge.settings import Settings
 
 _AROUND = 80
 """Characters of a long line that are shown on each side of the place."""
@@ -39,41 +41,54 @@ def check(
     """
     with explained():
         settings = settings_of(config)
-        accounts = Accounts(settings.accounts.values(), ADAPTERS)
-        folders = settings.rulebook
-        checked = check_rulebook(
-            rules=folders.rules,
-            templates=folders.templates,
-            timezone=folders.timezone,
-            accounts=accounts,
-            examples_at=beginning(folders.timezone),
-            audiences=settings.directory,
-            now=SystemClock().now(),
-        )
-        if not checked.errors:
-            renderer = Renderer(checked.templates, accounts, folders.replies_per_hour)
-            behaviour = Behaviour(rulebook=checked.sound(), renderer=renderer, accounts=accounts)
-            wrong = run_tests(Path(near(folders.rules)), behaviour, folders.timezone)
-            checked = replace(checked, problems=tuple(sorted((*checked.problems, *wrong))))
-    rules = len(checked.rulebook.rules) if checked.rulebook else 0
+        checked = _checked(settings)
     sources = Sources()
     if as_json:
         found = [_as_json(problem, sources.excerpt(problem)) for problem in checked.problems]
+        rules = 0 if checked.rulebook is None else len(checked.rulebook.rules)
         write_json({"problems": found, "rules": rules, "examples": checked.examples})
-        raise typer.Exit(1 if checked.errors else 0)
-    for problem in checked.problems:
-        show_problem(problem, sources.excerpt(problem))
+    else:
+        for problem in checked.problems:
+            show_problem(problem, sources.excerpt(problem))
+        out.print(_in_one_line(checked, settings.rulebook.rules))
+    raise typer.Exit(1 if checked.errors else 0)
+
+
+def _checked(settings: Settings) -> Checked:
+    """What is found in the rulebook, and when nothing is wrong with it, in its tests."""
+    accounts = Accounts(settings.accounts.values(), ADAPTERS)
+    folders = settings.rulebook
+    checked = check_rulebook(
+        rules=folders.rules,
+        templates=folders.templates,
+        timezone=folders.timezone,
+        accounts=accounts,
+        examples_at=beginning(folders.timezone),
+        audiences=settings.directory,
+        now=SystemClock().now(),
+    )
+    if checked.errors:
+        return checked
+    renderer = Renderer(checked.templates, accounts, folders.replies_per_hour)
+    behaviour = Behaviour(rulebook=checked.sound(), renderer=renderer, accounts=accounts)
+    wrong = run_tests(Path(near(folders.rules)), behaviour, folders.timezone)
+    return replace(checked, problems=tuple(sorted((*checked.problems, *wrong))))
+
+
+def _in_one_line(checked: Checked, folder: Path) -> str:
+    """'21 rules, 34 examples: all sound'."""
     errors = len(checked.errors)
-    found_text = f"{count(errors, 'error')}, {count(len(checked.problems) - errors, 'warning')}"
-    if errors:
-        out.print(f"{found_text}: this rulebook cannot be used until the errors are mended")
-        raise typer.Exit(1)
+    found = f"{count(errors, 'error')}, {count(len(checked.problems) - errors, 'warning')}"
+    if errors or checked.rulebook is None:
+        return f"{found}: this rulebook cannot be used until the errors are mended"
+    rules, broadcasts = len(checked.rulebook.rules), len(checked.rulebook.broadcasts)
     tried = f"{count(rules, 'rule')}, {count(checked.examples, 'example')}"
-    if checked.rulebook is not None and (several := len(checked.rulebook.broadcasts)):
-        tried += f", {count(several, 'broadcast')}"
-        rules += several
-    nothing = f"there are no rules in {near(folders.rules)}, so nothing will be answered"
-    out.print(f"{tried}: {found_text if checked.problems else 'all sound' if rules else nothing}")
+    if broadcasts:
+        tried += f", {count(broadcasts, 'broadcast')}"
+    if checked.problems:
+        return f"{tried}: {found}"
+    nothing = f"there are no rules in {near(folder)}, so nothing will be answered"
+    return f"{tried}: {'all sound' if rules or broadcasts else nothing}"
 
 
 def show_problem(problem: Problem, excerpt: Excerpt | None, to: Console = out) -> None:

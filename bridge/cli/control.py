@@ -17,7 +17,7 @@ from bridge.cli.runs import run_of
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError
 from bridge.model.broadcast import RunState
-from bridge.store import runs
+from bridge.store import runs, tally
 from bridge.store.store import visit_store
 
 Number = Annotated[int, typer.Argument(help="The run's number; `replybridge broadcasts status` lists them.")]
@@ -29,8 +29,8 @@ def pause_run(number: Number, config: Config = None) -> None:
     with explained(), _changing(config) as connection:
         _change(connection, number, ("planning", "running"), "paused", "by a person")
         runs.hold_back(connection, [number])
-        under_way = runs.counts(connection, number).get("claimed", 0)
-    said(f"run {number} is paused" + (f"; {under_way:,} are on their way yet" if under_way else ""))
+        under_way = tally.counts(connection, number).get("claimed", 0)
+    said(f"run {number} is paused" + (f"; still on the way: {under_way:,}" if under_way else ""))
 
 
 def resume_run(number: Number, config: Config = None) -> None:
@@ -47,17 +47,18 @@ def cancel_run(number: Number, config: Config = None) -> None:
     """End a run: whoever has not got it yet will not. It cannot go on afterwards."""
     with explained():
         with _changing(config) as connection:
-            _change(connection, number, (*GOING, "paused"), "cancelled", "by a person")
+            # Cancelled again, it is finished: whoever did so before may have been interrupted.
+            _change(connection, number, (*GOING, "paused", "cancelled"), "cancelled", "by a person")
         cut = 0
         while True:
             with _changing(config) as connection:
                 (some,) = runs.cut_off(connection, [runs.CutOff(run=number, at=SystemClock().now())])
-                counts = runs.counts(connection, number)
+                counts = tally.counts(connection, number)
             cut += some
             if not some:
                 break
     gone, under_way = counts.get("sent", 0), counts.get("claimed", 0)
-    under = f", {under_way:,} are on their way and may arrive yet" if under_way else ""
+    under = f", {under_way:,} on the way may arrive yet" if under_way else ""
     said(f"run {number} is cancelled: {gone:,} were out already{under}; {cut:,} will not get it")
 
 
@@ -69,13 +70,18 @@ def retry_run(
     ] = False,
 ) -> None:
     """Send it to those who did not get it because something failed, and to nobody else."""
-    with explained(), _changing(config) as connection:
-        run = run_of(connection, number)
-        if run.state not in ("running", "paused", "done"):
-            raise BridgeError(f"run {number} is {run.state}, so there is nothing to send again")
-        again = runs.Again(run=number, at=SystemClock().now(), states=("dead", "unknown") if unknown else ("dead",))
-        (found,) = runs.again(connection, [again])
-        left = runs.counts(connection, number).get("unknown", 0)
+    again = runs.Again(run=number, at=SystemClock().now(), states=("dead", "unknown") if unknown else ("dead",))
+    found, some = 0, 1
+    with explained():
+        # Some at a time, so that a server that runs need not wait.
+        while some:
+            with _changing(config) as connection:
+                run = run_of(connection, number)
+                if run.state not in ("running", "paused", "done"):
+                    raise BridgeError(f"run {number} is {run.state}, so there is nothing to send again")
+                (some,) = runs.again(connection, [again])
+                left = tally.counts(connection, number).get("unknown", 0)
+            found += some
     said(f"{found:,} will get it again" if found else f"nobody of run {number} is left out because something failed")
     if left:
         said(f"{left:,} may have got it, so they are left alone; --unknown sends to them, too")
@@ -132,4 +138,7 @@ def _change(
     at = SystemClock().now()
     wanted = runs.Change(run=number, come_from=come_from, to=to, at=at, detail=detail, forgive=forgive)
     if runs.change(connection, [wanted]) != [True]:
-        raise BridgeError(f"run {number} is {run.state}; only one that is {' or '.join(come_from)} can be {to}")
+        done = "resumed" if to in GOING else to
+        which = [state for state in come_from if state != to]
+        named = " or ".join(filter(None, (", ".join(which[:-1]), which[-1])))
+        raise BridgeError(f"run {number} is {run.state}; only one that is {named} can be {done}")

@@ -25,7 +25,10 @@ deliveries = typer.Typer(
     help="Look at deliveries, send again what was given up, call off what is still to be sent.", no_args_is_help=True
 )
 
-Number = Annotated[int, typer.Argument(help="The delivery's number.")]
+HIGHEST = 2**63 - 1
+"""No store has a higher number."""
+Number = Annotated[int, typer.Argument(min=1, max=HIGHEST, help="The delivery's number.")]
+Numbers = Annotated[list[int] | None, typer.Argument(min=1, max=HIGHEST, help="The deliveries' numbers.")]
 OfAccount = Annotated[str | None, typer.Option("--account", help="Only deliveries by this account.")]
 WithReason = Annotated[str | None, typer.Option("--reason", help=f"Only with this reason: {', '.join(REASONS)}.")]
 Since = Annotated[str | None, typer.Option("--since", help='Only those made in this time: "2h", "3 days".')]
@@ -81,7 +84,8 @@ def show_delivery(number: Number, config: Config = None) -> None:
     rows = {
         "delivery": f"{d.id}, {listed.state}" + (f", reference {listed.reference}" if listed.reference else ""),
         "reason": _why(listed),
-        "due": f"{moment(listed.due_at)} UTC" if listed.due_at and listed.state == "queued" else None,
+        "due": _due(listed),
+        "expires": f"{moment(d.expires_at)} UTC" if d.expires_at and listed.finished_at is None else None,
         "unsure": f"since {moment(d.unsure_since)} UTC whether it arrived" if d.unsure_since else None,
         "made": f"{moment(d.created_at)} UTC by rule {d.rule}, action {d.action}",
         "by": f"account {d.account}",
@@ -94,6 +98,13 @@ def show_delivery(number: Number, config: Config = None) -> None:
     for name, value in rows.items():
         if value:
             told(name, value)
+
+
+def _due(listed: history.Listed) -> str | None:
+    """When it is to be sent; None where it is not."""
+    if listed.state != "queued":
+        return None
+    return f"{moment(listed.due_at)} UTC" if listed.due_at else "after what comes before it in its conversation"
 
 
 def _attempt(count: int, one: history.Try) -> str:
@@ -113,7 +124,7 @@ def _step(step: Mapping[str, object]) -> str:
 
 @deliveries.command("replay")
 def replay_deliveries(
-    numbers: Annotated[list[int] | None, typer.Argument(help="The deliveries' numbers.")] = None,
+    numbers: Numbers = None,
     config: Config = None,
     account: OfAccount = None,
     reason: WithReason = None,
@@ -122,10 +133,8 @@ def replay_deliveries(
 ) -> None:
     """Send dead and unknown deliveries again. A running server takes them up within a second."""
     with explained():
-        if not (numbers or account or reason or since or everything):
-            raise BridgeError("say which: numbers, --account, --reason, --since, or --all")
+        chosen = _chosen(numbers, account, reason, since, everything=everything)
         settings = settings_of(config)
-        chosen = _filter(tuple(numbers or ()), (), account, reason, since)
         now = SystemClock().now()
 
         def expires_in(name: str) -> timedelta:
@@ -136,17 +145,18 @@ def replay_deliveries(
             queued = _bit_by_bit(
                 engine, lambda connection: intervene.replay(connection, chosen, now, expires_in, intervene.AT_ONCE)
             )
+            left = _left(engine, numbers or (), queued)
     if queued:
         out.print(f"queued again: {_listed(queued)}")
-    if left := sorted(set(numbers or ()).difference(queued)):
-        out.print(f"left alone, because neither dead nor unknown: {', '.join(map(str, left))}")
+    if left:
+        out.print(f"left alone, because neither dead nor unknown: {left}")
     elif not queued:
         out.print(f"nothing to replay: no such delivery is dead or unknown{_hint(account, settings)}")
 
 
 @deliveries.command("cancel")
 def cancel_deliveries(
-    numbers: Annotated[list[int] | None, typer.Argument(help="The deliveries' numbers.")] = None,
+    numbers: Numbers = None,
     config: Config = None,
     account: OfAccount = None,
     reason: WithReason = None,
@@ -156,10 +166,8 @@ def cancel_deliveries(
 ) -> None:
     """Call off queued deliveries: they are never sent. What is being sent already goes on."""
     with explained():
-        if not (numbers or account or reason or since or everything):
-            raise BridgeError("say which: numbers, --account, --reason, --since, or --all")
+        chosen = _chosen(numbers, account, reason, since, everything=everything)
         settings = settings_of(config)
-        chosen = _filter(tuple(numbers or ()), (), account, reason, since)
         with visit_store(settings.store.url) as engine:
             if not numbers and not yes:
                 with engine.connect() as connection:
@@ -168,10 +176,11 @@ def cancel_deliveries(
                     typer.confirm(f"cancel {counted(meant, 'delivery', 'deliveries')}?", abort=True)
             now = SystemClock().now()
             gone = _bit_by_bit(engine, lambda connection: intervene.cancel(connection, chosen, now, intervene.AT_ONCE))
+            left = _left(engine, numbers or (), gone)
     if gone:
         out.print(f"cancelled: {_listed(gone)}")
-    if left := sorted(set(numbers or ()).difference(gone)):
-        out.print(f"left alone, because not queued: {', '.join(map(str, left))}")
+    if left:
+        out.print(f"left alone, because not queued: {left}")
     elif not gone:
         out.print(f"nothing to cancel: no such delivery is queued{_hint(account, settings)}")
 
@@ -187,6 +196,17 @@ def _bit_by_bit(engine: Engine, change: Callable[[Connection], Sequence[int]]) -
             return changed
 
 
+def _left(engine: Engine, numbers: Sequence[int], changed: Sequence[int]) -> str:
+    """Those of the numbers that were not changed, with how they stand: '6 (sent), 99 (no such delivery)'."""
+    left = sorted(set(numbers).difference(changed))
+    if not left:
+        return ""
+    with engine.connect() as connection:
+        found = history.list_deliveries(connection, intervene.Filter(numbers=tuple(left)), len(left))
+    states = {listed.delivery.id: listed.state for listed in found}
+    return ", ".join(f"{number} ({states.get(number, 'no such delivery')})" for number in left)
+
+
 def _listed(numbers: Sequence[int]) -> str:
     """The numbers, or how many they are where nobody would read them all."""
     if len(numbers) > MOST_LISTED:
@@ -199,6 +219,15 @@ def _hint(account: str | None, settings: Settings) -> str:
     if account is None or account in settings.accounts:
         return ""
     return f"; the settings have no account {account}{did_you_mean(account, sorted(settings.accounts))}"
+
+
+def _chosen(
+    numbers: Sequence[int] | None, account: str | None, reason: str | None, since: str | None, *, everything: bool
+) -> intervene.Filter:
+    """Those to act upon, of which a person has to say something. Raises BridgeError where they do not."""
+    if not (numbers or account or reason or since or everything):
+        raise BridgeError("say which: numbers, --account, --reason, --since, or --all")
+    return _filter(tuple(numbers or ()), (), account, reason, since)
 
 
 def _filter(

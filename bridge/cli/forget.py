@@ -11,8 +11,8 @@ from bridge.clock import SystemClock, to_ms
 from bridge.errors import BridgeError
 from bridge.settings import Settings
 from bridge.store.forget import compact, erase, mentions, traces
-from bridge.store.person import Person, find_person
-from bridge.store.store import database_of, visit_store
+from bridge.store.person import SHORTEST, Person, find_person
+from bridge.store.store import visit_store
 
 ROUNDS = 5
 
@@ -51,13 +51,15 @@ def _find(engine: Engine, contact: str) -> Person:
 
 def _told(person: Person) -> str:
     also = sorted(person.names | {f"{who} at {account}" for account, who in person.ids})
-    parts = (
+    parts = [
         counted(len(person.conversations), "conversation", "conversations"),
         counted(len(person.events), "event", "events"),
         counted(len(person.deliveries), "delivery", "deliveries"),
         counted(len(person.memories), "memory", "memories"),
         counted(len(person.files), "file", "files"),
-    )
+    ]
+    if person.runs:
+        parts.append(counted(len(person.runs), "run of a broadcast", "runs of broadcasts"))
     return ", ".join(parts) + (f"; known as {', '.join(also)}" if len(also) > 1 else "")
 
 
@@ -77,13 +79,15 @@ def _erase(engine: Engine, contact: str, settings: Settings) -> set[str]:
 
 
 def _prove(engine: Engine, names: set[str], settings: Settings) -> None:
-    """Look for what should be gone, in the bytes of the files."""
-    database = database_of(settings.store.url)
-    left = traces(database, names)
+    """Look for what should be gone: in the bytes of the files, and where there are none of ours, in all rows."""
+    file = settings.store.file
+    left = traces(file, names) if file else {name for name in names if len(name) >= SHORTEST}
     with engine.execution_options(reads=True).connect() as connection:
         said_by_others = {name: where for name in left if (where := mentions(connection, name))}
     for name, where in said_by_others.items():
         places = ", ".join(f"{place} ({count})" for place, count in where.items())
         said(f"{name} is still named in rows that are not about them: {places}")
     if not said_by_others:
-        said("the files of the store say none of it any more")
+        said(f"the {'files' if file else 'rows'} of the store say none of it any more")
+    if file is None:
+        said("PostgreSQL's files, its log of changes and its backups may say it until they are written over")

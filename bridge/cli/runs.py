@@ -1,9 +1,10 @@
 """What is said of the runs of broadcasts, on a terminal and to programs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec import to_builtins
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +17,7 @@ from bridge.cli.printing import cells, count, moment, shown, table
 from bridge.errors import BridgeError, did_you_mean
 from bridge.model.broadcast import Run
 from bridge.model.quantity import Rate
-from bridge.store import runs
+from bridge.store import runs, tally
 
 LATELY = timedelta(minutes=1)
 ENDED = ("sent", "dead", "unknown", "cancelled")
@@ -28,7 +29,7 @@ class Status:
 
     run: Run
     counts: Mapping[str, int]
-    reasons: Mapping[tuple[str, str], int]
+    reasons: Sequence[tally.Why]
     rate: float | None
     done_at: datetime | None
 
@@ -44,17 +45,17 @@ class Status:
 def status_of(connection: Connection, number: int, now: datetime, accounts: Mapping[str, Account]) -> Status:
     """Raises BridgeError where there is no such run."""
     run = run_of(connection, number)
-    counts = runs.counts(connection, number)
+    counts = tally.counts(connection, number)
     plan = None if run.plan is None else read_plan(run.plan)
     rate, done_at = None, None
     if run.state == "running" and plan is not None:
-        sent = runs.sent_since(connection, number, now - LATELY)
+        sent = tally.sent_since(connection, number, now - LATELY)
         since = max(run.planned_at or now, now - LATELY)
         lasted = (now - since).total_seconds()
         rate = sent / lasted if sent and lasted >= 1 else None
         remaining = sum(counts.get(state, 0) for state in ("planned", "queued", "claimed"))
         done_at = finish(remaining, plan.rate, _budget(plan, accounts), rate, now)
-    return Status(run=run, counts=counts, reasons=runs.reasons(connection, number), rate=rate, done_at=done_at)
+    return Status(run=run, counts=counts, reasons=tally.reasons(connection, number), rate=rate, done_at=done_at)
 
 
 def _budget(plan: Plan, accounts: Mapping[str, Account]) -> Rate | None:
@@ -86,7 +87,7 @@ def as_json(status: Status) -> Mapping[str, object]:
         "total": status.total,
         "counts": status.counts,
         "duplicates": run.duplicates,
-        "reasons": [{"state": state, "why": why, "count": many} for (state, why), many in status.reasons.items()],
+        "reasons": [to_builtins(why) for why in status.reasons],
         "rate": status.rate,
         "done_at": status.done_at,
     }
@@ -124,8 +125,9 @@ def _facts(status: Status) -> Iterator[tuple[str, Text]]:
         yield "people", Text(", ".join(f"{many:,} {state}" for state, many in status.counts.items()))
     if run.duplicates:
         yield "twice", Text(f"{count(run.duplicates, 'line')} more for people who are there already")
-    for (state, why), many in status.reasons.items():
-        yield "", Text(f"{many:,} {state}: {shown(why)[:200]}")
+    for one in status.reasons:
+        example = f": {shown(one.example)}" if one.example else ""
+        yield "", Text(f"{one.count:,} {one.state}: {shown(one.why)}{example}"[:200])
     if status.rate is not None:
         yield "rate", Text(f"{status.rate:,.1f} a second")
     if status.done_at is not None and run.state == "running":

@@ -11,6 +11,7 @@ from bridge.cli.options import Config, settings_of
 from bridge.cli.printing import count, err, explained, near, shown
 from bridge.observe import configure_logging
 from bridge.settings import Settings
+from bridge.settings.store_url import without_secrets
 
 
 def serve(config: Config = None) -> None:
@@ -34,6 +35,8 @@ def _greeting(ready: Ready, settings: Settings) -> Text:
         ("settings", near(settings.file) if settings.file else "the built-in ones, because there is no bridge.toml"),
         ("changes", _changes(settings)),
     ]
+    if settings.store.file is None:
+        told.append(("store", f"{without_secrets(settings.store.url)}, which other servers may share"))
     text = Text(f"\nreplybridge {version('replybridge')} is ready. Ctrl-C stops it.\n\n", style="bold")
     for name, value in told:
         text.append(f"  {name:10}  ", style="not bold dim").append(f"{shown(value)}\n", style="not bold")

@@ -7,16 +7,15 @@ import typer
 
 from bridge.cli.options import Config, settings_of
 from bridge.cli.printing import cells, explained, out, said, table, told
-from bridge.cli.wording import say_address, say_command, say_event, say_reply
+from bridge.cli.rulebook import behaviour_of
+from bridge.cli.wording import say_address, say_command, say_event, say_reply, say_value
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError, did_you_mean
 from bridge.lab import recordings
-from bridge.lab.check import check
 from bridge.lab.simulate import Tried, read_for, suits
 from bridge.lab.simulate import simulate as run
 from bridge.line.accounts import Accounts, Known
-from bridge.line.decide import Behaviour
-from bridge.line.render import Rendered, Renderer
+from bridge.line.render import Rendered
 from bridge.model.event import Event
 from bridge.platforms.registry import ADAPTERS, home
 
@@ -44,10 +43,7 @@ def simulate(
             recording = recordings.read(file.read_bytes(), str(file), now)
         else:
             recording = recordings.shipped(home(known.adapter.name), str(name), now, lambda one: suits(one, known))
-        folders = settings.rulebook
-        checked = check(rules=folders.rules, templates=folders.templates, timezone=folders.timezone, accounts=accounts)
-        renderer = Renderer(checked.templates, accounts, folders.replies_per_hour)
-        behaviour = Behaviour(rulebook=checked.sound(), renderer=renderer, accounts=accounts)
+        behaviour = behaviour_of(settings)
         read = read_for(recording, known, now, settings.server.public_url)
         told("webhook", f"{recording.name}, as if it came to account {account} now; its signature is not checked")
         if read.foreign is not None:
@@ -86,6 +82,10 @@ def _tell(event: Event, tried: Tried) -> None:
     told("rules", ", ".join(f"{rule} fired" for rule in tried.rules) or "none fired")
     for rendered in tried.replies:
         _tell_rendered(rendered)
+    for asked in tried.started:
+        told("starts", f"broadcast {asked.broadcast} by rule {asked.rule}")
+        for name, given in asked.variables.items():
+            told("", f"{name}: {say_value(given)}")
 
 
 def _tell_rendered(rendered: Rendered) -> None:

@@ -1,19 +1,33 @@
 """What the rule files alone cannot know of broadcasts: accounts, templates with their variables, and audience files."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from bridge.broadcasts.audience_file import AudienceError, AudienceFile
+from bridge.broadcasts.columns import MET
 from bridge.broadcasts.schedule import never_fires
-from bridge.errors import Problem, RulebookError, did_you_mean
+from bridge.errors import Place, Problem, RulebookError, did_you_mean
+from bridge.lab.dry_run import refusal_of_audience
 from bridge.line.accounts import Accounts, Known
 from bridge.model.broadcast import Audience, Broadcast, ChaynsAudience, FileAudience, HelpCrunchAudience, MetAudience
+from bridge.model.facts import CONTACT_FIELDS
 from bridge.model.rule import BroadcastAction, Rulebook, numbered
 from bridge.templating import Template, Templates
 
 ALWAYS = frozenset({"contact", "contact.memory", "memory", "broadcast", "broadcast.name", "now"})
 """What a template of a broadcast knows whoever gets it."""
+_FROM_COLUMNS = frozenset(CONTACT_FIELDS) - {"language"}
+"""What `contact` has where the columns say it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _People:
+    """The variables that people of an audience may have, and those that everybody there has."""
+
+    may_have: tuple[str, ...]
+    have: frozenset[str]
 
 
 def check_broadcasts(
@@ -33,13 +47,13 @@ def check_broadcasts(
         why = None if now is None else never_fires(broadcast.schedule, now, broadcast.clock_change)
         if why is not None:
             yield Problem(place=broadcast.schedule_place, message=f"it never goes out: {why}", warning=True)
-        columns: tuple[str, ...] | None = None
+        people: _People | None = None
         if known is not None and audience is not None:
             yield from _address(broadcast, audience, known)
-            columns, problem = _columns(broadcast, audience, known, directory)
+            people, problem = _known_of(broadcast, audience, known, directory)
             yield from () if problem is None else (problem,)
         given = frozenset(_started_with(rulebook, broadcast.name))
-        yield from _wording(broadcast, templates, columns, given)
+        yield from _wording(broadcast, templates, people, given)
 
 
 def _started_with(rulebook: Rulebook, name: str) -> Iterator[str]:
@@ -56,9 +70,8 @@ def _address(broadcast: Broadcast, audience: Audience, known: Known) -> Iterator
         if keys and key not in keys:
             near = did_you_mean(key, keys) or f"; it knows {', '.join(keys)}"
             yield Problem(place=broadcast.place, message=f'to: {known.adapter.name} knows no "{key}"{near}')
-    if isinstance(audience, HelpCrunchAudience) or (isinstance(audience, ChaynsAudience) and audience.each):
-        what = "a search of HelpCrunch" if isinstance(audience, HelpCrunchAudience) else "each member of a UAC group"
-        message = f"{what} is no audience in this version: write its people to a file"
+    if broadcast.to and not isinstance(audience, FileAudience):
+        message = f'"to" names the columns of a file, and the audience {broadcast.audience} is none: leave it out'
         yield Problem(place=broadcast.place, message=message)
     platform = {HelpCrunchAudience: "helpcrunch", ChaynsAudience: "chayns"}.get(type(audience))
     if isinstance(audience, HelpCrunchAudience | ChaynsAudience) and audience.account != broadcast.via:
@@ -67,6 +80,28 @@ def _address(broadcast: Broadcast, audience: Audience, known: Known) -> Iterator
     elif platform is not None and known.adapter.name != platform:
         message = f"{broadcast.via} is an account of {known.adapter.name}, and the audience is one of {platform}"
         yield Problem(place=broadcast.place, message=message)
+    elif platform is not None and (why := refusal_of_audience(audience, known)) is not None:
+        yield Problem(place=broadcast.place, message=f"audience {broadcast.audience}: {why}")
+
+
+def _known_of(
+    broadcast: Broadcast, audience: Audience, known: Known, directory: Path | None
+) -> tuple[_People | None, Problem | None]:
+    """What is known of everybody in an audience, as far as that can be told beforehand."""
+    if isinstance(audience, FileAudience):
+        columns, problem = _columns(broadcast, audience, known, directory)
+        return (None if columns is None else _People(may_have=columns, have=frozenset(columns))), problem
+    people = known.adapter.audience
+    if isinstance(audience, MetAudience):
+        # Which of these they certainly have, its condition and the account's identity say in too many ways.
+        knows = (*MET, *known.adapter.to_keys)
+        return _People(may_have=knows, have=frozenset(knows)), None
+    if people is None:
+        return None, None
+    if isinstance(audience, ChaynsAudience) and not audience.each:
+        # One message goes to all of them, so it can say nothing about anybody.
+        return _People(may_have=(), have=frozenset()), None
+    return _People(may_have=people.knows, have=frozenset(people.always)), None
 
 
 def _columns(
@@ -87,25 +122,39 @@ def _columns(
 
 
 def _wording(
-    broadcast: Broadcast, templates: Templates, columns: tuple[str, ...] | None, given: frozenset[str]
+    broadcast: Broadcast, templates: Templates, people: _People | None, given: frozenset[str]
 ) -> Iterator[Problem]:
-    wording = broadcast.wording
     try:
         found = list(_templates(broadcast, templates))
     except RulebookError as error:
         yield from error.problems
         return
-    for template in found if columns is not None else ():
+    for template in found:
         for name in sorted(template.names):
-            first = name.partition(".")[0]
-            if first in ALWAYS or first in given or first in (columns or ()):
-                continue
-            where = template.where(name)
-            place = wording.place
-            if where is not None:
-                place = type(place)(file=where[0], line=where[1], column=1)
-            near = did_you_mean(first, columns or ()) or f"; there are {', '.join((columns or ())[:20])}"
-            yield Problem(place=place, message=f'the audience {broadcast.audience} has no column "{first}"{near}')
+            wrong = None if people is None else _missing(broadcast.audience, name, template.needs, people)
+            if wrong is not None and name.partition(".")[0] not in given:
+                yield Problem(place=_place(broadcast, template, name), message=wrong)
+
+
+def _missing(audience: str, name: str, needs: frozenset[str], people: _People) -> str | None:
+    """What is wrong with a variable: nobody has it, or not everybody, and there is no default."""
+    first, _, rest = name.partition(".")
+    optional = f'not everybody in the audience {audience} has "{name}": give it a default'
+    if first == "contact" and rest in _FROM_COLUMNS:
+        return optional if name in needs and rest not in people.have else None
+    if first in ALWAYS:
+        return None
+    if first in people.may_have:
+        # What may be missing as a whole is told once, and not again with each of its parts.
+        told = bool(rest) and first not in people.have
+        return optional if name in needs and name not in people.have and not told else None
+    near = did_you_mean(first, people.may_have) or f"; there are {', '.join(people.may_have[:20]) or 'none'}"
+    return None if rest else f'the audience {audience} has no column "{first}"{near}'
+
+
+def _place(broadcast: Broadcast, template: Template, name: str) -> Place:
+    where = template.where(name)
+    return broadcast.wording.place if where is None else Place(file=where[0], line=where[1], column=1)
 
 
 def _templates(broadcast: Broadcast, templates: Templates) -> Iterator[Template]:

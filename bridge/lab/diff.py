@@ -11,12 +11,15 @@ from bridge.lab.near import silences
 from bridge.lab.play import Failure, Heard
 from bridge.line.decide import Behaviour
 from bridge.line.render import Rendered
+from bridge.model.broadcast import Asked
 from bridge.model.event import Event
 
 NEAR = 3
 """Rules that did not fire of which is told why."""
 
 Mark = Literal["-", "+", " ", "?"]
+_MARKS: Mapping[str, Mark] = {"-": "-", "+": "+", " ": " "}
+"""Those of `ndiff`, but for the lines that say where within a line the difference is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +51,8 @@ def _heard(heard: Heard) -> Iterator[Line]:
             yield Line(mark="?", who=str(step.get("rule", "")), text=said_of(step))
     for rendered in heard.verdict.rendered:
         yield Line(mark="+", who=rendered.rule, text=what_came(rendered))
+    for asked in heard.verdict.asked:
+        yield Line(mark="+", who=asked.rule or "", text=what_starts(asked))
 
 
 def _wanted(failure: Failure) -> Iterator[Line]:
@@ -61,8 +66,8 @@ def _wanted(failure: Failure) -> Iterator[Line]:
         if isinstance(exact, str) and len(messages) == 1 and "\n" in exact:
             yield Line(mark="-", who=f"expected {key}", text="line by line:")
             for line in ndiff(exact.splitlines(), messages[0].reply.text.splitlines()):
-                if line[:1] in "-+ ":
-                    yield Line(mark=line[:1], who="", text=line[2:])  # type: ignore[arg-type]  # it is one of them
+                if (mark := _MARKS.get(line[:1])) is not None:
+                    yield Line(mark=mark, who="", text=line[2:])
             continue
         for one in value if isinstance(value, list) else (value,):
             yield Line(mark="-", who=f"expected {key}", text=_yaml(one))
@@ -90,6 +95,11 @@ def what_came(rendered: Rendered) -> str:
     more += ["a note that the contact does not see"] if reply.private else []
     more += [f"held back: {rendered.held}"] if rendered.held else []
     return reply.text + "".join(f"\n({one})" for one in more)
+
+
+def what_starts(asked: Asked) -> str:
+    """'starts broadcast new-prices with {said: "/tell hello"}'."""
+    return f"starts broadcast {asked.broadcast}" + (f" with {_yaml(asked.variables)}" if asked.variables else "")
 
 
 def said_of(step: Mapping[str, object]) -> str:

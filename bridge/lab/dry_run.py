@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bridge.adapter.protocol import Operation, Steps
+from bridge.adapter.protocol import Operation, Pages, Steps
 from bridge.line.accounts import Known
+from bridge.model.broadcast import Audience
 from bridge.model.delivery import Command, Delivery, Failed, Reply
 from bridge.model.event import Address
 from bridge.model.rule import OperationAction
@@ -51,7 +52,15 @@ def refusal_of_operation(action: OperationAction, operation: Operation[Any], to:
     return _refusal(operation.begin(arguments, delivery, known.account))
 
 
-def _refusal(steps: Steps) -> str | None:
+def refusal_of_audience(audience: Audience, known: Known) -> str | None:
+    """Why this account's platform can never be asked for these people; None where it can."""
+    people = known.adapter.audience
+    if people is None:
+        return f"{known.adapter.name} has no list of people"
+    return _refusal(people.page(audience, known.account, None))
+
+
+def _refusal(steps: Steps | Pages) -> str | None:
     try:
         next(steps)
     except StopIteration as end:

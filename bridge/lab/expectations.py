@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from bridge.line.render import Rendered
+from bridge.model.broadcast import Asked
 from bridge.model.conversation import Scope
 from bridge.rulebook.patterns import compile_pattern
 
@@ -34,9 +35,10 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 class Came(Struct, frozen=True, kw_only=True):
-    """What came of what happened: what was said, which rules fired, and what is remembered now."""
+    """What came of what happened: what was said and started, which rules fired, and what is remembered now."""
 
     said: Sequence[Said]
+    started: Sequence[Asked]
     fired: Sequence[str]
     memory: Callable[[Scope], Mapping[str, object]]
 
@@ -59,12 +61,15 @@ def differences(expect: str | Expected, came: Came) -> Iterator[str]:
     yield from came.faults
     if isinstance(expect, str):
         yield from _nothing(came, "nothing", came.messages())
+        yield from _broadcasts(expect, came)
         return
     for key, sent in (("reply", False), ("send", True)):
         if key in expect:
             yield from _messages(expect[key], came, key, came.messages(sent=sent))
     if "operation" in expect:
         yield from _operations(expect["operation"], came)
+    if "broadcast" in expect:
+        yield from _broadcasts(expect["broadcast"], came)
     if "rule" in expect:
         yield from _rules(expect["rule"], came)
     memory = came.memory(expect.get("scope", "conversation"))
@@ -129,6 +134,19 @@ def _operations(wanted: object, came: Came) -> Iterator[str]:
                 yield f"expected {name} with {_value(arguments)}; it was done with {_value(done[0])}"
     elif commands and commands[0].command:
         yield f"expected no operation, but {commands[0].rule} did {commands[0].command.operation}"
+
+
+def _broadcasts(wanted: object, came: Came) -> Iterator[str]:
+    if isinstance(wanted, Mapping):
+        for name, variables in wanted.items():
+            given = [one.variables for one in came.started if one.broadcast == name]
+            if not given:
+                names = ", ".join(one.broadcast for one in came.started)
+                yield f"expected broadcast {name}, but it was not started (started: {names or 'none'})"
+            elif not any(_has(one, variables) for one in given):
+                yield f"expected broadcast {name} with {_value(variables)}; it was started with {_value(given[0])}"
+    elif came.started:
+        yield f"expected no broadcast, but {came.started[0].rule} started {came.started[0].broadcast}"
 
 
 def _rules(wanted: Sequence[str], came: Came) -> Iterator[str]:

@@ -7,11 +7,11 @@ from typing import Literal
 
 from bridge.clock import from_ms
 from bridge.errors import Place
-from bridge.lab.diff import what_happened
+from bridge.lab.diff import what_happened, what_starts
 from bridge.lab.near import Trace, What, silences
 from bridge.lab.rebuild import Rebuilt, Wanted, begun, rebuild, unsure, wanted_in
 from bridge.lab.then import rendered_then
-from bridge.line.decide import Behaviour
+from bridge.line.decide import Behaviour, Verdict
 from bridge.line.render import Rendered
 from bridge.model.conversation import BURST
 from bridge.model.event import Event
@@ -44,8 +44,8 @@ class Opinion:
 class Explained:
     """Of an event at a moment: an opinion for every rule, the nearest first, and what is said now and was said then.
 
-    `number` and `then` are None for an event that was made up. `about` tells of timers, `notes` what could not be
-    rebuilt; `rehearsed` events came before it.
+    `number` and `then` are None for an event that was made up. `about` tells of timers and broadcasts, `notes` what
+    could not be rebuilt; `rehearsed` events came before it.
     """
 
     number: int | None
@@ -90,13 +90,13 @@ def explain(records: Records, past: Past, asking: Asking) -> Explained:
         rebuilt = asking.rebuilt(records, chosen, past.at, wanted_in(event))
         verdict = rebuilt.woken
         opinions = _burst(rebuilt, past) if rebuilt.of_burst else [_follow_up(rebuilt, past)]
-        about = tuple(_timer(past, records))
+        about = (*_timer(past, records), *_starts(verdict))
     else:
         rebuilt = asking.rebuilt(records, chosen, past.at)
         facts = rebuilt.rehearsal.facts(event)
         verdict = rebuilt.hear(number, event)
         opinions = list(_beside(_opinions(asking.behaviour, facts, verdict.trace), past.trace))
-        about = tuple(_cancelled(verdict.trace, past.trace))
+        about = (*_cancelled(verdict.trace, past.trace), *_starts(verdict))
     return Explained(
         number=number,
         at=past.at,
@@ -130,7 +130,7 @@ def explain_made_up(event: Event, asking: Asking, records: Records | None = None
         opinions=tuple(_opinions(asking.behaviour, facts, verdict.trace)),
         now=verdict.rendered,
         then=None,
-        about=tuple(_cancelled(verdict.trace, None)),
+        about=(*_cancelled(verdict.trace, None), *_starts(verdict)),
         rehearsed=rebuilt.count,
         notes=notes,
     )
@@ -195,6 +195,12 @@ def _cancelled(now: Trace, then: Trace | None) -> Iterator[str]:
         else:
             yield said + (", which it did not then" if (rule, action) in cancels else " only then, not any more")
     yield from (str(step["dropped"]) for step in now if "dropped" in step)
+
+
+def _starts(verdict: Verdict | None) -> Iterator[str]:
+    """Which broadcasts are started now. What was started then is not recorded with the event, but as a run."""
+    for asked in () if verdict is None else verdict.asked:
+        yield f"rule {asked.rule} {what_starts(asked)}"
 
 
 def _cancels(trace: Trace) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 Both are made by `variables`, which makes them for real events too, so that the proof cannot differ from what happens.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -36,7 +36,7 @@ class _Open(dict[str, object]):
 ANYTHING = _Anything()
 _MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 _FILE = Attachment(name="", type="", size=0, url="")
-_OPEN = ("contact", "contact.memory", "memory", "account_memory", "event.raw")
+_OPEN = ("contact.memory", "contact", "memory", "account_memory", "event.raw")
 
 
 def _event(kind: Kind) -> Event:
@@ -68,12 +68,17 @@ def _possible() -> Mapping[str, object]:
     event = replace(_event("other"), text="", url="", state="", channel="", attachment=_FILE, contact=someone)
     names = _names(event, assigned="")
     for path in _OPEN:
-        *before, last = path.split(".")
-        inside = names
-        for part in before:
-            inside = inside[part]  # type: ignore[assignment]  # each of them is a mapping
-        inside[last] = _Open(inside[last])  # type: ignore[call-overload]
+        names = _opened(names, path.split("."))
     return names
+
+
+def _opened(value: object, path: Sequence[str]) -> dict[str, object]:
+    """A mapping of names, with the one at the end of the path open."""
+    names = dict(value) if isinstance(value, Mapping) else {}
+    if not path:
+        return _Open(names)
+    first, *rest = path
+    return {**names, first: _opened(names.get(first), rest)}
 
 
 def exists(name: str, groups: Iterable[str] | None = None) -> bool:
@@ -82,9 +87,14 @@ def exists(name: str, groups: Iterable[str] | None = None) -> bool:
     return _reaches({**_possible(), "match": matches}, name)
 
 
+def every_name() -> Iterator[str]:
+    """Every variable that there is, as a template writes it; of a mapping that may have any key, the mapping."""
+    return _spelled(_possible())
+
+
 def nearest(name: str, others: Iterable[str] = ()) -> str:
     """' (did you mean "contact.name"?)', or ''. `others` are names that only this rulebook has."""
-    return did_you_mean(name, [*_spelled(_possible()), *others])
+    return did_you_mean(name, [*every_name(), *others])
 
 
 def _spelled(names: Mapping[str, object], before: str = "") -> Iterator[str]:

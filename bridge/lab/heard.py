@@ -18,6 +18,7 @@ def came_of(verdicts: Iterable[Verdict], rehearsal: Rehearsal, event: Event) -> 
     heard = list(verdicts)
     return Came(
         said=[_said(one, rehearsal.behaviour) for verdict in heard for one in verdict.rendered],
+        started=[one for verdict in heard for one in verdict.asked],
         fired=list(dict.fromkeys(rule for verdict in heard for rule in fired_in(verdict))),
         memory=partial(_memory, rehearsal, event),
     )

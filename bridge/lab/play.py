@@ -159,9 +159,11 @@ def unknown_names(scene: Scene, behaviour: Behaviour) -> Iterator[Problem]:
         yield from _no_account(step.account, step.place, behaviour)
         if isinstance(step, Expects) and not isinstance(step.expect, str):
             yield from _no_rules(step.expect.get("rule", ()), step.place, behaviour)
-            operations = step.expect.get("operation")
+            operations, broadcasts = step.expect.get("operation"), step.expect.get("broadcast")
             if isinstance(operations, Mapping):
                 yield from _no_operations(operations, step.place, behaviour)
+            if isinstance(broadcasts, Mapping):
+                yield from _no_broadcasts(broadcasts, step.place, behaviour)
 
 
 def _no_account(name: str | None, place: Place, behaviour: Behaviour) -> Iterator[Problem]:
@@ -174,6 +176,13 @@ def _no_rules(names: Iterable[str], place: Place, behaviour: Behaviour) -> Itera
         if behaviour.rule(name) is None:
             near = did_you_mean(name, [rule.name for rule in behaviour.rulebook.rules])
             yield Problem(place=place, message=f'there is no rule "{name}"{near}')
+
+
+def _no_broadcasts(names: Iterable[str], place: Place, behaviour: Behaviour) -> Iterator[Problem]:
+    known = sorted(behaviour.rulebook.broadcasts)
+    for name in names:
+        if name not in known:
+            yield Problem(place=place, message=f'there is no broadcast "{name}"{did_you_mean(name, known)}')
 
 
 def _no_operations(names: Iterable[str], place: Place, behaviour: Behaviour) -> Iterator[Problem]:

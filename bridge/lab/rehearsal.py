@@ -13,7 +13,7 @@ from bridge.line.decide import Behaviour, Verdict
 from bridge.model.conversation import BURST, Conversation, Memory, Scope
 from bridge.model.event import Event
 from bridge.model.facts import Facts
-from bridge.store.learn import facts_in
+from bridge.model.finding import facts_in
 from bridge.store.page import Page
 from bridge.store.rows import conversation_key
 

@@ -59,7 +59,9 @@ def _word_or(other: str) -> Discriminator:
     return Discriminator(lambda value: "word" if value == "nothing" else other)
 
 
-MomentOrLocal = Annotated[datetime, written(_moment, _AT), like(_MOMENT)]
+MomentOrLocal = Annotated[
+    datetime, written(_moment, _AT), like(_MOMENT, f'Write a moment such as "{_AT}", or "2026-03-27T10:00".')
+]
 """A moment; without a time zone it is meant in that of the settings."""
 Operation = Annotated[str, AfterValidator(_operation)]
 Nothing = Annotated[Literal["nothing"], Tag("word")]
@@ -96,6 +98,11 @@ Messages = Annotated[
     Annotated[Said, Tag("one")] | Annotated[list[Said], Field(min_length=1), Tag("list")] | Nothing,
     Discriminator(_several),
 ]
+Broadcasts = Annotated[
+    dict[Name, dict[Key, Plain]],
+    Field(min_length=1),
+    BeforeValidator(_with_arguments, json_schema_input_type=str | dict[str, dict[str, Plain]]),
+]
 Operations = Annotated[dict[Operation, dict[str, object]], Field(min_length=1), BeforeValidator(_with_arguments)]
 
 
@@ -111,6 +118,9 @@ class ExpectedForm(Form):
     operation: Annotated[Annotated[Operations, Tag("some")] | Nothing, _word_or("some")] | None = Field(
         None, description="These operations are done, with these arguments among theirs; or nothing."
     )
+    broadcast: Annotated[Annotated[Broadcasts, Tag("some")] | Nothing, _word_or("some")] | None = Field(
+        None, description="These broadcasts are started, with these variables among theirs; or nothing."
+    )
     rule: OneOrMany[Name] | None = Field(None, description="These rules fired.")
     remember: dict[Key, Plain] | None = Field(None, min_length=1, description="This is remembered now.")
     forget: OneOrMany[Key] | None = Field(None, description="Nothing is remembered under these names now.")
@@ -121,7 +131,7 @@ class ExpectedForm(Form):
     @model_validator(mode="after")
     def _asks(self) -> Self:
         if not self.model_fields_set - {"scope"}:
-            raise ValueError('expects "nothing", or one of reply, send, operation, rule, remember, forget')
+            raise ValueError('expects "nothing", or one of reply, send, operation, broadcast, rule, remember, forget')
         if self.scope is not None and self.remember is None and self.forget is None:
             raise ValueError('"scope" goes with remember and forget')
         return self
@@ -134,7 +144,7 @@ class StepForm(Form):
 
     message: Text | None = Field(None, description="The contact writes this.")
     visited: Short | None = Field(None, description="The contact opens this page.")
-    typing: Literal["started", "stopped"] | None = None
+    typing: Literal["started", "stopped"] | None = Field(None, description="The contact begins to type, or stops.")
     ended: Literal[True] | None = Field(None, description="The chat ends.")
     attachment: AttachmentForm | None = Field(None, description="The contact sends a file.")
     event: EventForm | None = Field(None, description="Anything else happens.")
@@ -182,7 +192,11 @@ class SceneForm(Form):
     answers: dict[Operation, object] | None = Field(
         None, min_length=1, description="What operations find: helpcrunch.customer: {id: 17}."
     )
-    steps: list[StepForm] = Field(min_length=1, max_length=10_000)
+    steps: list[StepForm] = Field(
+        min_length=1,
+        max_length=10_000,
+        description="What happens, one thing after the other, and what has to come of it.",
+    )
 
     @model_validator(mode="after")
     def _expects(self) -> Self:
@@ -194,7 +208,7 @@ class SceneForm(Form):
 class SceneFileForm(Form):
     """A file of tests."""
 
-    tests: list[SceneForm]
+    tests: list[SceneForm] = Field(description="Conversations, each with what has to come of it.")
 
 
 def plain(form: Form) -> Mapping[str, object]:

@@ -16,6 +16,7 @@ from bridge.lab.rehearsal import Rehearsal
 from bridge.line.accounts import Known
 from bridge.line.decide import Behaviour
 from bridge.line.render import Rendered
+from bridge.model.broadcast import Asked
 from bridge.model.event import Event
 
 
@@ -59,10 +60,11 @@ def suits(recording: Recording, known: Known) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tried:
-    """What an event came to: the rules that fired, and what they would send."""
+    """What an event came to: the rules that fired, what they would send, and the broadcasts they would start."""
 
     rules: tuple[str, ...]
     replies: tuple[Rendered, ...]
+    started: tuple[Asked, ...]
 
 
 def simulate(read: Read, behaviour: Behaviour, now: datetime) -> Iterator[tuple[Event, Tried]]:
@@ -74,7 +76,9 @@ def simulate(read: Read, behaviour: Behaviour, now: datetime) -> Iterator[tuple[
     for event in read.events:
         verdicts = [*rehearsal.hear(event), *rehearsal.end_bursts()]
         rules = dict.fromkeys(rule for verdict in verdicts for rule in fired_in(verdict))
-        yield event, Tried(rules=tuple(rules), replies=tuple(one for v in verdicts for one in v.rendered))
+        replies = tuple(one for verdict in verdicts for one in verdict.rendered)
+        started = tuple(one for verdict in verdicts for one in verdict.asked)
+        yield event, Tried(rules=tuple(rules), replies=replies, started=started)
 
 
 def _as_recorded(recording: Recording, known: Known) -> Notice:

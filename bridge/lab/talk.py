@@ -11,7 +11,7 @@ import msgspec
 
 from bridge.clock import from_ms
 from bridge.errors import BridgeError, did_you_mean
-from bridge.lab.diff import Line, said_of, what_came, what_happened
+from bridge.lab.diff import Line, said_of, what_came, what_happened, what_starts
 from bridge.lab.events import MADE_UP, contact_of, first_account, made_up, platform_of
 from bridge.lab.heard import fired_in
 from bridge.lab.near import Silence, silences
@@ -95,9 +95,8 @@ class Talk:
             return None
         do = self._does.get(word)
         if do is None:
-            raise WrongLineError(
-                f"/{word}: no such command{did_you_mean(word, [*self._does, 'quit']) or '; /help lists them'}"
-            )
+            hint = did_you_mean(word, [*self._does, "quit"]) or "; /help lists them"
+            raise WrongLineError(f"/{word}: no such command{hint}. A message that begins with / is written with //")
         return list(do(rest.strip()))
 
     @property
@@ -120,10 +119,9 @@ class Talk:
         before = self._timers()
         first, *later = self.rehearsal.hear(event)
         self._last = facts, first
-        for verdict in (first, *later):
-            yield from self._came(verdict)
-        yield from self._armed(before)
-        yield from map(_silent, islice(self._near(), NEAR))
+        lines = [line for verdict in (first, *later) for line in self._came(verdict)]
+        lines += [*self._armed(before), *map(_silent, islice(self._near(), NEAR))]
+        yield from lines or [_note(f"nothing comes of it: no rule is for {event.kind} by the {event.sender}")]
 
     def _near(self) -> Iterator[Silence]:
         """The rules that did not fire about the last event, without those that are for other events."""
@@ -133,12 +131,14 @@ class Talk:
             yield from (one for one in found if one.distance < 2)
 
     def _came(self, verdict: Verdict) -> Iterator[Line]:
-        said = {one.rule for one in verdict.rendered}
+        said = {one.rule for one in verdict.rendered} | {one.rule for one in verdict.asked}
         for rule in fired_in(verdict):
             if rule not in said:
                 yield Line(mark="+", who=rule, text="fired, and says nothing")
         for one in verdict.rendered:
             yield Line(mark="+", who=one.rule, text=what_came(one))
+        for asked in verdict.asked:
+            yield Line(mark="+", who=asked.rule or "", text=what_starts(asked))
         for step in verdict.trace:
             unheard = verdict.event.kind == "timer" and not step.keys() & {"fired", "stopped"}
             if unheard or step.get("cancelled"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from bridge.errors import Place, Problem, RulebookError, did_you_mean
 from bridge.lab.given import Given, exists, expressions_in, given_by, groups_in, nearest
@@ -10,6 +11,7 @@ from bridge.model.conversation import Scope
 from bridge.model.event import Kind
 from bridge.model.rule import (
     Action,
+    BroadcastAction,
     FollowUp,
     Forget,
     OperationAction,
@@ -99,9 +101,9 @@ class Proof:
         for name, place in _files(action):
             variants = self.templates.variants(name)
             for variant in variants or (name,):
-                yield from self._compiled(lambda v=variant, p=place: self.templates.file(v, p), place)  # type: ignore[misc]
+                yield from self._compiled(partial(self.templates.file, variant, place), place)
         for text, place in _texts(action):
-            yield from self._compiled(lambda t=text, p=place: self.templates.inline(t, p), place)  # type: ignore[misc]
+            yield from self._compiled(partial(self.templates.inline, text, place), place)
 
     def _compiled(self, compile_it: Callable[[], Template], place: Place) -> Iterator[tuple[Template, Place]]:
         try:
@@ -139,7 +141,9 @@ class Proof:
         kinds = ", ".join(sorted(missing.kinds))
         whose = "" if place.file == rule.place.file else f' of "{rule.name}" at {rule.place}'
         default = "friend" if name == "contact.name" else "..."
-        remedy = f"give it a default, {{{{ {name} | default('{default}') }}}}, or ask for it in \"when\"{whose}"
+        asked = asked_in_when(name)
+        asking = f'ask for {"it" if asked == name else asked} in "when"{whose}'
+        remedy = f"give it a default, {{{{ {name} | default('{default}') }}}}, or {asking}"
         return f'"{name}" may be missing in an event of the kind {kinds}{self._meant(name)}: {remedy}'
 
     def _meant(self, name: str) -> str:
@@ -150,6 +154,11 @@ class Proof:
             return ""
         kept = sorted(one.removeprefix(f"{memory}.") for one in self._remembered if one.startswith(f"{memory}."))
         return did_you_mean(name.removeprefix(f"{memory}."), kept) or ", because no rule remembers it"
+
+
+def asked_in_when(name: str) -> str:
+    """The field that a rule asks for, so that the variable is there."""
+    return {"messages": "text", "attachment": "attachment.name"}.get(name, name)
 
 
 def _longest(names: frozenset[str]) -> Iterator[str]:
@@ -180,7 +189,8 @@ def _texts(action: Action) -> Iterator[tuple[str, Place]]:
         case OperationAction():
             yield from _inside(action, "", action.arguments)
             yield from _inside(action, "to", action.to or {})
-        case Remember(facts=facts, place=place):
+        case Remember(place=place) | BroadcastAction(place=place):
+            facts = action.facts if isinstance(action, Remember) else action.variables
             yield from ((value, place) for value in facts.values() if isinstance(value, str))
 
 

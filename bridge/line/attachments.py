@@ -13,6 +13,7 @@ from bridge.adapter.protocol import HttpAnswer, ReadFile, Upload
 from bridge.chance import Chance
 from bridge.clock import Clock
 from bridge.errors import StoreError
+from bridge.line.routes import Parts, Way
 from bridge.model.event import Attachment
 from bridge.store.look import Kept, attachment_by_token, keep_attachment
 from bridge.store.store import Store
@@ -38,8 +39,8 @@ class Attachments:
         self._clock = clock
         self._chance = chance
 
-    def routes(self) -> list[web.RouteDef]:
-        return [web.get(_PATH, self.serve)]
+    def routes(self) -> list[Way]:
+        return [Way("GET", _PATH, self.serve)]
 
     async def keep(self, account: str, upload: Upload) -> Attachment:
         """Write the file and its row, both durable when this returns. The type is what the bytes say it is.
@@ -95,8 +96,8 @@ class Attachments:
         path = url.removeprefix(f"{self._public_url}/attachments/")
         return None if path == url else path.partition("/")[0]
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        token = request.match_info["token"]
+    async def serve(self, request: web.BaseRequest, parts: Parts) -> web.StreamResponse:
+        token = parts["token"]
         kept = await self._store.read(lambda connection: attachment_by_token(connection, token))
         path = self._directory / token
         if kept is None or not path.is_file():

@@ -15,7 +15,7 @@ from bridge.errors import StoreError, did_you_mean
 from bridge.line.accounts import Known
 from bridge.line.attachments import Attachments
 from bridge.line.stream import Mailboxes
-from bridge.model.delivery import Attempt, Command, Delivery, Failed, Outcome, Unknown
+from bridge.model.delivery import Attempt, Command, Delivery, Failed, OnUnknown, Outcome, Unknown
 from bridge.observe import log
 from bridge.store import look
 from bridge.store.store import Store
@@ -26,6 +26,16 @@ Turn = Callable[[], Awaitable[None]]
 def can_be_asked(known: Known, command: Command | None = None) -> bool:
     """Whether a platform can be asked what came of an attempt: of replies only, and where its adapter knows how."""
     return command is None and known.adapter.reconcile is not None
+
+
+def on_unknown(delivery: Delivery, known: Known) -> OnUnknown:
+    """What happens where nobody can say whether it arrived."""
+    return delivery.on_unknown or known.account.on_unknown
+
+
+def is_held(delivery: Delivery, known: Known) -> bool:
+    """Whether it is for a person to decide if nobody can say what came of an attempt."""
+    return on_unknown(delivery, known) == "hold" and not can_be_asked(known, delivery.command)
 
 
 class Attempts:

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bridge.adapter.ability import unsayable
 from bridge.adapter.account import Options
 from bridge.adapter.http import Door
-from bridge.adapter.protocol import Ability, Adapter, HttpAnswer, Post, Steps
+from bridge.adapter.protocol import Adapter, HttpAnswer, Post, Steps
 from bridge.clock import Clock
 from bridge.errors import BridgeError, did_you_mean
 from bridge.line.accounts import Known
@@ -17,12 +18,6 @@ WITHIN = 30.0
 """Seconds that a probe may take in all; each of its calls is bounded by the account's own time-out besides."""
 
 NOTHING = Reply(text="")
-
-_ABILITIES: Mapping[Ability, str] = {
-    "private": "private notes",
-    "attachments": "attachments",
-    "quick_replies": "quick replies",
-}
 
 
 async def send(reply: Reply, to: Address, known: Known, clock: Clock) -> Outcome:
@@ -111,9 +106,8 @@ def check_address(to: Address, adapter: Adapter[Any]) -> None:
 
 def check_reply(reply: Reply, adapter: Adapter[Any]) -> None:
     """Raises BridgeError for what the platform's replies cannot have."""
-    for ability, words in _ABILITIES.items():
-        if getattr(reply, ability) and ability not in adapter.can:
-            raise BridgeError(f"{adapter.name} cannot send {words}")
+    if (why := unsayable(reply, adapter.name, adapter.can)) is not None:
+        raise BridgeError(why)
 
 
 def _known(adapter: Adapter[Any]) -> str:

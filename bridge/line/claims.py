@@ -1,26 +1,33 @@
 """Claims: take what is due from the store as long as there is room for it, and hold on to what was taken."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from bridge.clock import Clock, to_ms
 from bridge.line.accounts import Accounts
 from bridge.line.attempt import can_be_asked
+from bridge.line.bell import Bell
 from bridge.line.outbox import HOLDS, Outbox
 from bridge.model.delivery import URGENCIES, Delivery, Urgency
 from bridge.store import leases, outgoing
 from bridge.store.outgoing import Backlog, Want
 from bridge.store.store import Store
 
-LEASE = timedelta(minutes=2)
 LOOK_EVERY = 0.25
-RENEW_EVERY = timedelta(seconds=30)
 TAKE_AT_ONCE = 500
+RENEW_AT_ONCE = 5000
+RENEWALS = 4
+"""Times that a lease is renewed before it would end."""
+MARGIN = 1 / 6
+"""The last part of a lease, in which nothing new is begun."""
 
 
 class Claims:
-    """`worker` names this process in the leases it holds; `take` is given what was claimed."""
+    """`worker` names this process in the leases it holds, each for as long as `lease`.
+
+    `take` is given what was claimed; `busy` are the numbers of what is under way beside what the outboxes hold.
+    """
 
     def __init__(
         self,
@@ -29,18 +36,22 @@ class Claims:
         store: Store,
         clock: Clock,
         worker: str,
+        lease: timedelta,
         outboxes: Mapping[str, Outbox],
         take: Callable[[Iterable[Delivery]], None],
+        busy: Collection[int],
     ) -> None:
         self._store = store
         self._clock = clock
         self._worker = worker
+        self._lease = lease
         self._outboxes = outboxes
         self._take = take
+        self._busy = busy
         self._ask = tuple(one.account.name for one in accounts if can_be_asked(one))
         self._hold = tuple(one.account.name for one in accounts if one.account.on_unknown == "hold")
-        self._renewed_at = clock.now()
-        self._room = asyncio.Event()
+        self._renewed_at = clock.now(), clock.monotonic()
+        self._bell = Bell(clock)
         self._short: set[tuple[str, Urgency]] = set()
 
     async def take_over(self) -> None:
@@ -55,27 +66,33 @@ class Claims:
     def note_room(self, account: str, urgency: Urgency) -> None:
         """Something of an account is done; perhaps there is room for more that is due."""
         if (account, urgency) in self._short and self._outboxes[account].room(urgency):
-            self._room.set()
+            self._bell.ring()
+
+    def look_now(self, _: str = "") -> None:
+        """Something may be due that another server knows of; what its signal names does not matter."""
+        self._bell.ring()
 
     async def look(self) -> bool:
         """Take what is due and there is room for; gives whether there was any, so that more may be due already."""
-        now = self._clock.now()
-        if now - self._renewed_at >= RENEW_EVERY:
-            self._renewed_at = now
-            await self._renew(now)
+        if self._since_renewal() >= self._lease.total_seconds() / RENEWALS:
+            await self._renew()
+        self._bell.hush()
         standing = await self._store.read(outgoing.standing)
+        now = self._clock.now()
         at = to_ms(now)
         due = [backlog for backlog in standing.backlogs if backlog.due <= at]
         wants = self._wants(due)
         if not wants and (standing.lease is None or standing.lease > at):
             return False
-        wish = outgoing.Take(worker=self._worker, at=now, lease=LEASE, wants=wants, heirs=self._heirs(now))
+        if standing.lease is not None and standing.lease <= at:
+            # What has run out may be this worker's own, when the store could not be written for long.
+            await self._renew()
+        wish = outgoing.Take(worker=self._worker, at=now, lease=self._lease, wants=wants, heirs=self._heirs(now))
         self._take(await self._store.write(outgoing.claim, wish))
         return bool(wants)
 
     def _wants(self, due: list[Backlog]) -> tuple[Want, ...]:
         """What there is room for: the most urgent first, then who waits longest, and everybody a share."""
-        self._room.clear()
         self._short.clear()
         wants: list[Want] = []
         left, share = TAKE_AT_ONCE, max(20, TAKE_AT_ONCE // max(1, len(due)))
@@ -92,20 +109,37 @@ class Claims:
 
     async def rest(self) -> None:
         """Until it is time to look again: soon, and sooner if there is room for more of a backlog."""
-        if not self._short:
-            await self._clock.sleep(LOOK_EVERY)
-            return
-        waits = [asyncio.ensure_future(wait) for wait in (self._room.wait(), self._clock.sleep(LOOK_EVERY))]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await self._bell.rest(LOOK_EVERY)
 
     def _heirs(self, now: datetime) -> leases.Heirs:
-        return leases.Heirs(at=now, lease=LEASE, hold=self._hold, ask=self._ask)
+        return leases.Heirs(at=now, lease=self._lease, hold=self._hold, ask=self._ask)
 
-    async def _renew(self, now: datetime) -> None:
-        held = tuple(number for outbox in self._outboxes.values() for number in outbox.held())
-        if held:
-            await self._store.write(leases.renew, leases.Held(worker=self._worker, at=now, lease=LEASE, numbers=held))
+    def sure(self) -> bool:
+        """Whether all that is held is certainly still this worker's. If it was stopped for long, another may have taken
+        it over; then nothing is begun until the store has said whose it is."""
+        return self._since_renewal() < self._lease.total_seconds() * (1 - MARGIN)
+
+    def _since_renewal(self) -> float:
+        """Seconds by the clock that leases go by, or by the one that nobody sets: whichever says more."""
+        wall, monotonic = self._renewed_at
+        return max((self._clock.now() - wall).total_seconds(), self._clock.monotonic() - monotonic)
+
+    async def _renew(self) -> None:
+        """Hold on to all that is held. What is no longer this worker's is dropped from the outboxes."""
+        began = now, _ = self._clock.now(), self._clock.monotonic()
+        waiting = [delivery.id for outbox in self._outboxes.values() for delivery in outbox.all_waiting()]
+        begun = [number for outbox in self._outboxes.values() for number in outbox.begun()]
+        held = [*waiting, *{*begun, *self._busy}]
+        kept: set[int] = set()
+        # All are handed to the writer at once, so that none of those that wait is settled before its lease is renewed.
+        parts = [tuple(held[first : first + RENEW_AT_ONCE]) for first in range(0, len(held), RENEW_AT_ONCE)]
+        wishes = [leases.Held(worker=self._worker, at=now, lease=self._lease, numbers=part) for part in parts]
+        for found in await asyncio.gather(*(self._store.write(leases.renew, wish) for wish in wishes)):
+            kept |= found
+        lost = set(waiting) - kept
+        for outbox in self._outboxes.values():
+            if lost:
+                outbox.drop(lost)
+        self._renewed_at = began
+        for outbox in self._outboxes.values():
+            outbox.go()

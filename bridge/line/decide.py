@@ -29,12 +29,13 @@ from bridge.store.rows import conversation_key
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What came of an event: its number, the rules that fired, what they render, and the trace."""
+    """What came of an event: its number, the rules that fired, what they render and ask for, and the trace."""
 
     number: int
     event: Event
     rules: tuple[str, ...] = ()
     rendered: tuple[Rendered, ...] = ()
+    asked: tuple[Asked, ...] = ()
     trace: tuple[Mapping[str, object], ...] = ()
 
 
@@ -176,8 +177,8 @@ class Behaviour:
                 page.remember(conversation, _changed(before, done.facts))
             enqueue(page, number, done.rendered, self.accounts, urgency)
             page.asked += done.asked
-        rendered = () if done is None else done.rendered
-        return Verdict(number=number, event=event, rules=rules, rendered=rendered, trace=traced)
+        rendered, asked = ((), ()) if done is None else (done.rendered, done.asked)
+        return Verdict(number=number, event=event, rules=rules, rendered=rendered, asked=asked, trace=traced)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

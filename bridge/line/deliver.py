@@ -5,7 +5,7 @@ account's deliveries is begun, and when, is its outbox's to say.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,25 +15,36 @@ from bridge.chance import Chance
 from bridge.clock import Clock
 from bridge.errors import StoreError
 from bridge.line.accounts import Accounts, Known
-from bridge.line.attempt import Attempts, can_be_asked
-from bridge.line.claims import LEASE, LOOK_EVERY, Claims
+from bridge.line.attempt import Attempts, can_be_asked, is_held, on_unknown
+from bridge.line.claims import LOOK_EVERY, Claims
+from bridge.line.notes import Notes
 from bridge.line.outbox import Outbox
 from bridge.line.outcomes import Outcomes
-from bridge.model.delivery import URGENCIES, Attempt, Delivery, Failed, OnUnknown, Sent, Settled, Urgency, settle, told
+from bridge.line.together import companions, is_refused, joined, part_of
+from bridge.line.turns import SharedPace
+from bridge.model.delivery import (
+    URGENCIES,
+    Attempt,
+    Delivery,
+    Failed,
+    Outcome,
+    Sent,
+    Settled,
+    Urgency,
+    settle,
+    told,
+)
 from bridge.observe import Metrics, log
-from bridge.store.circuits import Circuit, forget_circuits, note_circuits
-from bridge.store.leases import Begun, begin
+from bridge.store.circuits import Circuit, forget_circuits
 from bridge.store.ledger import Claim
-from bridge.store.settle import Done
-from bridge.store.settle import settle as settle_all
 from bridge.store.store import Store
 
-CLEAR_EVERY = timedelta(seconds=1)
-"""How often what waited too long is taken out of the outboxes."""
+CLEAR_EVERY = 1.0
+"""Seconds after which what waited too long is again looked for in the outboxes."""
 
 
 class Deliverer:
-    """`worker` names this process in the leases it holds."""
+    """`worker` names this process in the leases it holds, each for as long as `lease` unless it is renewed."""
 
     def __init__(
         self,
@@ -45,23 +56,33 @@ class Deliverer:
         chance: Chance,
         metrics: Metrics,
         worker: str,
+        lease: timedelta,
     ) -> None:
         self._accounts = accounts
         self._store = store
         self._attempts = attempts
         self._clock = clock
         self._chance = chance
-        self._metrics = metrics
         self._worker = worker
+        self._lease = lease
         self.outcomes = Outcomes()
+        self._notes = Notes(
+            store=store, clock=clock, metrics=metrics, outcomes=self.outcomes, worker=worker, lease=lease
+        )
         self._outboxes: dict[str, Outbox] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._log = log()
         self._closing = False
         self._under_way: set[int] = set()
-        self._cleared_at = clock.now()
+        self._cleared_at = clock.monotonic()
         self._claims = Claims(
-            accounts=accounts, store=store, clock=clock, worker=worker, outboxes=self._outboxes, take=self.take
+            accounts=accounts,
+            store=store,
+            clock=clock,
+            lease=lease,
+            worker=worker,
+            outboxes=self._outboxes,
+            take=self.take,
+            busy=self._under_way,
         )
 
     @property
@@ -70,19 +91,25 @@ class Deliverer:
 
     def claim(self, now: datetime) -> Claim:
         """For the writer's thread: what may be handed over as soon as it is committed."""
-        return Claim(worker=self._worker, until=now + LEASE, full=self._full())
-
-    def _full(self) -> tuple[tuple[str, Urgency], ...]:
-        outboxes = list(self._outboxes.items())
-        return tuple((name, one) for name, outbox in outboxes for one in URGENCIES if outbox.full(one))
+        return Claim(worker=self._worker, until=now + self._lease, full=_Full(self._outboxes))
 
     def take(self, deliveries: Iterable[Delivery]) -> None:
         """Begin with deliveries that are claimed for this worker."""
+        by_account: dict[str, list[Delivery]] = {}
         for delivery in deliveries:
-            self._outbox(delivery.account).add(delivery)
+            by_account.setdefault(delivery.account, []).append(delivery)
+        for account, some in by_account.items():
+            self._outbox(account).add(*some)
+
+    def look_now(self, _: str = "") -> None:
+        """Something may be due that another server knows of."""
+        self._claims.look_now()
 
     async def take_over(self) -> None:
-        """Give back what a server that died held. Only for the one server of a file, before it begins."""
+        """Give back what a server that died held; before this one begins. Of several servers of a store another may be
+        alive and hold it, so there the leases tell."""
+        if self._store.shared:
+            return
         await self._claims.take_over()
         await self._store.write(forget_circuits, None)
 
@@ -96,8 +123,8 @@ class Deliverer:
 
     async def _note_carried(self, delivery: Delivery, attempt: Attempt) -> None:
         settled = Settled(state="sent")
-        self._note(delivery, attempt, settled)
-        follower = await self._record(delivery, (attempt,), settled)
+        self._notes.attempt(delivery, attempt, settled)
+        follower = await self._notes.settled(delivery, (attempt,), settled)
         self._under_way.discard(delivery.id)
         if follower is not None:
             self.take([follower])
@@ -117,17 +144,17 @@ class Deliverer:
 
     def _clear(self) -> None:
         """Give up what waited too long for its turn, which may be far away when an account is paused."""
-        now = self._clock.now()
-        if now - self._cleared_at < CLEAR_EVERY:
+        now, at = self._clock.now(), self._clock.monotonic()
+        if at - self._cleared_at < CLEAR_EVERY:
             return
-        self._cleared_at = now
+        self._cleared_at = at
         for outbox in self._outboxes.values():
             why = f": {outbox.trouble}" if outbox.trouble else ""
             for delivery in outbox.expired(now):
                 self._spawn(self._give_up(outbox, delivery, why))
 
     async def _give_up(self, outbox: Outbox, delivery: Delivery, why: str) -> None:
-        follower = await self._record(delivery, (), _too_late(why))
+        follower = await self._notes.settled(delivery, (), _too_late(why))
         self._go_on(outbox, delivery, follower)
 
     async def close(self, grace: float) -> None:
@@ -150,57 +177,120 @@ class Deliverer:
         outbox = self._outboxes.get(account)
         if outbox is None:
             known = self._accounts.get(account)
+            budget = known.account.budget if known else None
+            shared = None
+            if budget is not None and self._store.shared:
+                shared = partial(SharedPace, account, budget, self._store, self._clock)
             outbox = self._outboxes[account] = Outbox(
                 self._clock,
                 max_in_flight=known.account.max_in_flight if known else 1,
-                budget=known.account.budget if known else None,
+                budget=budget,
                 begin=self._begin,
+                sure=self._claims.sure,
+                shared=shared,
             )
             if self._closing:
                 outbox.end()
         return outbox
 
     def _begin(self, delivery: Delivery) -> None:
-        self._spawn(self._place(self._outboxes[delivery.account], delivery))
+        outbox, known = self._outboxes[delivery.account], self._accounts.get(delivery.account)
+        others: Sequence[Delivery] = ()
+        if known is not None and known.adapter.together is not None:
+            now = self._clock.now()
+            others = outbox.along(delivery, lambda waiting: companions(delivery, waiting, known, now))
+        self._spawn(self._place(outbox, (delivery, *others)))
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _place(self, outbox: Outbox, delivery: Delivery) -> None:
-        follower: Delivery | None = None
+    async def _place(self, outbox: Outbox, several: Sequence[Delivery]) -> None:
+        """The turn of a delivery, and of those that go in one call with it."""
+        followers: Sequence[Delivery | None] = ()
         try:
-            follower = await self._deliver(outbox, delivery)
+            if len(several) > 1:
+                followers = await self._deliver_together(outbox, several)
+            else:
+                followers = [await self._deliver(outbox, several[0])]
         finally:
-            outbox.done(delivery)
-        self._go_on(outbox, delivery, follower)
+            for delivery in several:
+                outbox.done(delivery)
+        for delivery, follower in zip(several, followers, strict=True):
+            self._go_on(outbox, delivery, follower)
 
     def _go_on(self, outbox: Outbox, delivery: Delivery, follower: Delivery | None) -> None:
         if follower is not None:
             outbox.add(follower)
         self._claims.note_room(delivery.account, delivery.urgency)
 
-    async def _deliver(self, outbox: Outbox, delivery: Delivery) -> Delivery | None:
-        """One turn and its record; gives the next delivery of the lane."""
-        known = self._accounts.get(delivery.account)
-        if known is None:
-            reason = f"there is no account {delivery.account} in the settings; add it, then replay"
-            return await self._record(delivery, (), Settled(state="dead", reason="refused", detail=reason))
-        attempts, settled = await self._turn(outbox, delivery, known)
-        follower = await self._record(delivery, attempts, settled)
+    async def _deliver_together(self, outbox: Outbox, several: Sequence[Delivery]) -> Sequence[Delivery | None]:
+        """One call for all of them, and what comes of it is noted with each; refused, each of them is tried alone."""
+        known = self._accounts.get(several[0].account)
+        assert known is not None  # noqa: S101 - who has companions has an account
+        turn = partial(outbox.turn, several[0].urgency)
+        self._under_way.update(one.id for one in several)
+        begun = await asyncio.gather(*(self._notes.begun(one) for one in several if is_held(one, known)))
+        if not all(begun):
+            # Some are another server's by now; each is begun alone, and these are left to it.
+            return await self._each_alone(outbox, [(one, ()) for one in several])
+        attempt = await self._attempts.make(joined(several, known), known, turn)
+        parts = [(one, part_of(attempt, one, len(several))) for one in several]
+        if is_refused(attempt):
+            self.heard(known.account.name, attempt.outcome, None)
+            return await self._each_alone(outbox, [(one, (part,)) for one, part in parts])
+        settled = [self._follows(one, part, known) for one, part in parts]
+        self.heard(known.account.name, attempt.outcome, settled[0].due_at)
+        return await asyncio.gather(*map(self._settled, parts, settled))
+
+    async def _each_alone(
+        self, outbox: Outbox, several: Sequence[tuple[Delivery, tuple[Attempt, ...]]]
+    ) -> Sequence[Delivery | None]:
+        # Until its turn comes nothing is under way of any of them: who stops meanwhile gives them back.
+        self._under_way.difference_update(delivery.id for delivery, _ in several)
+        followers = []
+        for delivery, before in several:
+            await outbox.turn(delivery.urgency)
+            followers.append(await self._deliver(outbox, delivery, before))
+        return followers
+
+    async def _settled(self, part: tuple[Delivery, Attempt], settled: Settled) -> Delivery | None:
+        delivery, attempt = part
+        self._notes.attempt(delivery, attempt, settled)
+        follower = await self._notes.settled(delivery, (attempt,), settled)
         self._under_way.discard(delivery.id)
         return follower
 
-    async def _turn(self, outbox: Outbox, delivery: Delivery, known: Known) -> tuple[tuple[Attempt, ...], Settled]:
-        """Ask about an earlier attempt if nobody knows what came of it; send, unless that has settled it."""
+    async def _deliver(self, outbox: Outbox, delivery: Delivery, before: tuple[Attempt, ...] = ()) -> Delivery | None:
+        """One turn and its record; gives the next delivery of the lane. `before` was tried already in this turn."""
+        known = self._accounts.get(delivery.account)
+        if known is None:
+            reason = f"there is no account {delivery.account} in the settings; add it, then replay"
+            return await self._notes.settled(delivery, (), Settled(state="dead", reason="refused", detail=reason))
+        tried = replace(delivery, attempts=delivery.attempts + len(before)) if before else delivery
+        turned = await self._turn(outbox, tried, known)
+        follower = None
+        if turned is not None:
+            attempts, settled = turned
+            follower = await self._notes.settled(delivery, (*before, *attempts), settled)
+        self._under_way.discard(delivery.id)
+        return follower
+
+    async def _turn(
+        self, outbox: Outbox, delivery: Delivery, known: Known
+    ) -> tuple[tuple[Attempt, ...], Settled] | None:
+        """Ask about an earlier attempt if nobody knows what came of it; send, unless that has settled it.
+
+        None: another server has it by now, and nothing was sent here.
+        """
         before: tuple[Attempt, ...] = ()
         turn = partial(outbox.turn, delivery.urgency)
         if (asked := await self._attempts.ask(delivery, known, turn)) is not None:
             now, jitter = self._clock.now(), self._chance.between(0.5, 1)
-            settled = told(delivery, asked.outcome, now, _on_unknown(delivery, known), jitter)
+            settled = told(delivery, asked.outcome, now, on_unknown(delivery, known), jitter)
             if settled is not None:
-                self._heard(outbox, delivery, asked, settled)
+                self._heard(delivery, asked, settled)
                 return (asked,), settled
             before = (asked,)
             unsure = None if isinstance(asked.outcome, Failed) else delivery.unsure_since
@@ -209,100 +299,52 @@ class Deliverer:
         if delivery.expires_at is not None and self._clock.now() >= delivery.expires_at:
             return before, _too_late()
         self._under_way.add(delivery.id)
-        if _on_unknown(delivery, known) == "hold" and not can_be_asked(known, delivery.command):
-            await self._note_begun(delivery)
+        if is_held(delivery, known) and not await self._notes.begun(delivery):
+            return None
         attempt = await self._attempts.make(delivery, known, turn)
-        now, jitter = self._clock.now(), self._chance.between(0.5, 1)
-        ask_about = attempt.at if can_be_asked(known, delivery.command) else None
-        on_unknown = _on_unknown(delivery, known)
-        settled = settle(delivery, attempt.outcome, now, on_unknown, jitter, ask_about=ask_about)
-        self._heard(outbox, delivery, attempt, settled)
+        settled = self._follows(delivery, attempt, known)
+        self._heard(delivery, attempt, settled)
         return (*before, attempt), settled
 
-    async def _note_begun(self, delivery: Delivery) -> None:
-        """Until it is noted, nothing is sent: after a crash a person would have to look whether it was."""
-        while True:
-            try:
-                begun = Begun(delivery=delivery.id, worker=self._worker, at=self._clock.now())
-                await self._store.write(begin, begun)
-            except StoreError as error:
-                log(delivery=delivery.id).error("cannot note that an attempt begins; trying again", error=str(error))
-                await self._clock.sleep(1)
-            else:
-                return
+    def _follows(self, delivery: Delivery, attempt: Attempt, known: Known) -> Settled:
+        """What becomes of a delivery after an attempt."""
+        now, jitter = self._clock.now(), self._chance.between(0.5, 1)
+        ask_about = attempt.at if can_be_asked(known, delivery.command) else None
+        return settle(delivery, attempt.outcome, now, on_unknown(delivery, known), jitter, ask_about=ask_about)
 
-    def _heard(self, outbox: Outbox, delivery: Delivery, attempt: Attempt, settled: Settled) -> None:
+    def _heard(self, delivery: Delivery, attempt: Attempt, settled: Settled) -> None:
         """A platform that wants to be left alone, or does not answer, is left alone by the whole account."""
-        self._note(delivery, attempt, settled)
-        outcome = attempt.outcome
+        self._notes.attempt(delivery, attempt, settled)
+        self.heard(delivery.account, attempt.outcome, settled.due_at)
+
+    def heard(self, account: str, outcome: Outcome, due_at: datetime | None) -> None:
+        """What came of a call, whoever made it, and when it is made again."""
+        outbox, now = self._outbox(account), self._clock.now()
         if not isinstance(outcome, Sent) and outcome.reason == "rate_limited":
             asked = timedelta(seconds=outcome.retry_after or 0) if isinstance(outcome, Failed) else timedelta(0)
-            outbox.pause(asked if settled.due_at is None else settled.due_at - self._clock.now())
+            outbox.pause(asked if due_at is None else due_at - now)
         if outbox.note(outcome):
-            now = self._clock.now()
             until = now + outbox.leaves_alone
-            self._spawn(
-                self._note_circuit(Circuit(account=delivery.account, since=now, until=until, detail=outbox.trouble))
-            )
+            self._spawn(self._notes.circuit(Circuit(account=account, since=now, until=until, detail=outbox.trouble)))
 
-    async def _note_circuit(self, circuit: Circuit) -> None:
-        self._metrics.circuit(circuit.account, is_open=circuit.detail is not None)
-        logger = log(account=circuit.account)
-        if circuit.detail is None:
-            logger.info("the platform answers again; its deliveries go on")
-        else:
-            logger.warning(
-                "the platform does not answer; its deliveries wait", detail=circuit.detail, again_at=circuit.until
-            )
-        try:
-            await self._store.write(note_circuits, circuit)
-        except StoreError as error:
-            logger.error("cannot note how the account stands", error=str(error))
+    async def turn(self, account: str, urgency: Urgency) -> None:
+        """Wait until the account may make one more call, for whoever asks its platform something."""
+        await self._outbox(account).turn(urgency)
 
-    def _note(self, delivery: Delivery, attempt: Attempt, settled: Settled) -> None:
-        outcome = attempt.outcome
-        reason = "" if isinstance(outcome, Sent) else outcome.reason
-        name = type(outcome).__name__.lower()
-        self._metrics.attempt(delivery.account, name, reason, attempt.took)
-        if isinstance(outcome, Sent):
-            self._metrics.replied((self._clock.now() - delivery.created_at).total_seconds())
-            self._log.debug("sent", _event=delivery.event, delivery=delivery.id, account=delivery.account)
-            return
-        log(event=delivery.event, delivery=delivery.id, account=delivery.account).warning(
-            "not sent",
-            rule=delivery.rule,
-            reason=outcome.reason,
-            detail=outcome.detail,
-            state=settled.state,
-            due_at=settled.due_at,
-        )
 
-    async def _record(self, delivery: Delivery, attempts: tuple[Attempt, ...], settled: Settled) -> Delivery | None:
-        """Keep what came of it. Until it is kept it is tried again, for else the reply would be sent twice."""
-        while True:
-            done = Done(
-                delivery=delivery,
-                attempts=attempts,
-                settled=settled,
-                at=self._clock.now(),
-                worker=self._worker,
-                lease=LEASE,
-            )
-            try:
-                follower = await self._store.write(settle_all, done)
-            except StoreError as error:
-                log(delivery=delivery.id).error("cannot record an outcome; trying again", error=str(error))
-                await self._clock.sleep(1)
-            else:
-                if settled.state != "queued":
-                    outcome = attempts[-1].outcome if attempts else None
-                    self.outcomes.note(delivery, outcome if isinstance(outcome, Sent) else None)
-                return follower
+class _Full:
+    """The accounts and urgencies that have no room, looked up one at a time: with many accounts, listing them all would
+    be most of the work of a commit. The writer's thread looks while the loop adds and takes away; it sees a number
+    that was right a moment ago."""
+
+    def __init__(self, outboxes: Mapping[str, Outbox]) -> None:
+        self._outboxes = outboxes
+
+    def __contains__(self, one: object) -> bool:
+        if not isinstance(one, tuple) or (outbox := self._outboxes.get(one[0])) is None:
+            return False
+        return any(urgency == one[1] and outbox.full(urgency) for urgency in URGENCIES)
 
 
 def _too_late(why: str = "") -> Settled:
     return Settled(state="dead", reason="expired", detail=f"it could not be sent in time{why}")
-
-
-def _on_unknown(delivery: Delivery, known: Known) -> OnUnknown:
-    return delivery.on_unknown or known.account.on_unknown

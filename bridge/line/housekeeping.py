@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bridge.clock import Clock
 from bridge.errors import StoreError
+from bridge.line.duty import Duty
 from bridge.observe import log
 from bridge.store.retention import drop, find_old
 from bridge.store.store import Store
@@ -14,13 +15,17 @@ BETWEEN_STEPS = 0.05
 
 
 class Housekeeping:
-    """`keep_for` of zero keeps everything; `attachments` is the folder of the files."""
+    """`keep_for` of zero keeps everything; `attachments` is the folder of the files.
 
-    def __init__(self, store: Store, attachments: Path, keep_for: timedelta, clock: Clock) -> None:
+    Where several servers share the store, the one clears whose `duty` it is.
+    """
+
+    def __init__(self, store: Store, attachments: Path, keep_for: timedelta, clock: Clock, duty: Duty) -> None:
         self._store = store
         self._attachments = attachments
         self._keep_for = keep_for
         self._clock = clock
+        self._duty = duty
 
     async def clear(self) -> None:
         """Delete what is old, until nothing old is left."""
@@ -29,7 +34,7 @@ class Housekeeping:
         before = self._clock.now() - self._keep_for
         gone = 0
         try:
-            while old := await self._store.read(partial(find_old, before=before)):
+            while await self._duty.mine() and (old := await self._store.read(partial(find_old, before=before))):
                 gone += await self._store.write(drop, (before, old))
                 for token in old.get("attachments", ()):
                     (self._attachments / token).unlink(missing_ok=True)

@@ -22,14 +22,16 @@ class Normaliser:
         """The notice in a webhook, its events whole and its uploads kept on disk. Raises Refused."""
         notice: Notice = known.adapter.parse(webhook, known.account)
         if not notice.uploads:
-            return replace(notice, events=tuple(map(whole, notice.events)))
+            # Nearly all are whole, and stay the same objects.
+            events = tuple(map(whole, notice.events))
+            return notice if events == notice.events else replace(notice, events=events)
         uploads = iter(notice.uploads)
-        events: list[Event] = []
+        kept: list[Event] = []
         for event in notice.events:
             if event.kind == "attachment" and (upload := next(uploads, None)) is not None:
                 event = replace(event, attachment=await self._attachments.keep(known.account.name, upload))
-            events.append(whole(event))
-        return replace(notice, events=tuple(events), uploads=())
+            kept.append(whole(event))
+        return replace(notice, events=tuple(kept), uploads=())
 
     async def standing(self, known: Known, rulebook: Rulebook) -> Standing:
         """What the bridge knows of the account now."""

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 from bridge.clock import Clock
 from bridge.line.breaker import Breaker
-from bridge.line.pace import Pace
+from bridge.line.pace import Pace, Pacing
 from bridge.model.delivery import URGENCIES, Delivery, Outcome, Sent, Urgency
 from bridge.model.quantity import Rate
 
@@ -15,24 +16,42 @@ HOLDS: Mapping[Urgency, int] = {"live": 1000, "follow_up": 500, "broadcast": 500
 """How many deliveries of an urgency an outbox holds in memory; the rest of a backlog waits in the store."""
 
 
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""In seconds: how long a platform is left alone at least that takes no more calls, the first time and at most."""
+
+
 class Outbox:
-    """`begin` is called with each delivery when its first call may be made.
+    """`begin` is called with each delivery when its first call may be made; `sure` is whether what is held is certainly
+    still ours, without which nothing is begun. With `shared` the budget is shared with other servers: it makes the
+    pace that asks for it, given what is to be called when there is an answer.
 
     After a pause, and when a platform answers again, one delivery is begun, and with each that goes well one more at
     a time, up to `max_in_flight`: what has gathered does not fall on the platform all at once.
     """
 
     def __init__(
-        self, clock: Clock, *, max_in_flight: int, budget: Rate | None, begin: Callable[[Delivery], None]
+        self,
+        clock: Clock,
+        *,
+        max_in_flight: int,
+        budget: Rate | None,
+        begin: Callable[[Delivery], None],
+        sure: Callable[[], bool] = lambda: True,
+        shared: Callable[[Callable[[], None]], Pacing] | None = None,
     ) -> None:
         self._clock = clock
         self._most = self._places = max_in_flight
         self._begin = begin
-        self._pace = Pace(clock, budget)
+        self._sure = sure
+        self._pace = Pace(clock, budget) if shared is None else shared(self.go)
         self._breaker = Breaker(clock)
         self._waiting: dict[Urgency, deque[Delivery]] = {urgency: deque() for urgency in URGENCIES}
         self._turns: dict[Urgency, deque[asyncio.Future[None]]] = {urgency: deque() for urgency in URGENCIES}
         self._in_flight: set[int] = set()
+        self._along: set[int] = set()
+        self._pauses = 0
+        self._first_end: datetime | None = None
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_at = 0.0
         self._ending = False
@@ -59,22 +78,48 @@ class Outbox:
         held = len(self._waiting[urgency])
         return 0 if held > HOLDS[urgency] // 2 else HOLDS[urgency] - held
 
-    def held(self) -> tuple[int, ...]:
-        """The numbers of everything held: waiting and in flight."""
-        return (*(delivery.id for waiting in self._waiting.values() for delivery in waiting), *self._in_flight)
+    def all_waiting(self) -> Iterator[Delivery]:
+        """What is held and not begun."""
+        return chain.from_iterable(self._waiting.values())
 
-    def add(self, delivery: Delivery) -> None:
-        self._waiting[delivery.urgency].append(delivery)
+    def begun(self) -> Iterator[int]:
+        """The numbers of what is in flight."""
+        return chain(self._in_flight, self._along)
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Forget what has not begun of these: somebody else has it."""
+        for urgency, waiting in self._waiting.items():
+            self._waiting[urgency] = deque(one for one in waiting if one.id not in numbers)
+
+    def add(self, *deliveries: Delivery) -> None:
+        """Several are added together, so that those who go in one call are there when the first of them begins."""
+        for delivery in deliveries:
+            self._waiting[delivery.urgency].append(delivery)
+            if (end := _end(delivery)) is not None:
+                self._first_end = end if self._first_end is None else min(end, self._first_end)
         self.go()
+
+    def along(self, delivery: Delivery, choose: Callable[[Iterable[Delivery]], Sequence[Delivery]]) -> list[Delivery]:
+        """Take out those of the same urgency who go in the same call as a delivery that begins: in the same place."""
+        waiting = self._waiting[delivery.urgency]
+        found = choose(waiting) if waiting else ()
+        if found:
+            gone = {one.id for one in found}
+            self._waiting[delivery.urgency] = deque(one for one in waiting if one.id not in gone)
+            self._along |= gone
+        return list(found)
 
     def done(self, delivery: Delivery) -> None:
         """Its turn is over; its place is free."""
         self._in_flight.discard(delivery.id)
+        self._along.discard(delivery.id)
         self.go()
 
     def note(self, outcome: Outcome) -> bool:
         """What came of a call; gives whether the platform is left alone from now on, or no longer."""
         changed = self._breaker.note(outcome)
+        if isinstance(outcome, Sent) and not self._pace.paused:
+            self._pauses = 0
         if self._breaker.open is not None:
             self._places = 1
         elif (changed or isinstance(outcome, Sent)) and self._places < self._most and not self._pace.paused:
@@ -82,8 +127,13 @@ class Outbox:
         return changed
 
     def pause(self, wait: timedelta) -> None:
-        """Make no call before `wait` is over: the platform asked for it."""
-        self._pace.pause(wait.total_seconds())
+        """Make no call before `wait` is over: the platform asked for it. If it asks again and again without taking
+        anything in between, it is left alone for twice as long each time, up to `LONGEST_PAUSE`, whatever it says."""
+        if not self._pace.paused:
+            # What was in flight when it began is answered during the pause, and tells nothing new.
+            self._pauses += 1
+        least = min(FIRST_PAUSE * 2 ** min(self._pauses - 1, 20), LONGEST_PAUSE)
+        self._pace.pause(max(wait.total_seconds(), least))
         self._places = 1
 
     async def turn(self, urgency: Urgency) -> None:
@@ -96,7 +146,8 @@ class Outbox:
     def go(self) -> None:
         """Begin whatever may begin now, the most urgent first; look again when more may."""
         while (urgency := self._foremost()) is not None:
-            wait = max(self._pace.wait(urgency), self._breaker.wait())
+            # A platform that is left alone needs none of the budget.
+            wait = self._breaker.wait() or self._pace.wait(urgency)
             if wait > 0:
                 self._look_again(wait)
                 return
@@ -121,7 +172,7 @@ class Outbox:
     def _has_place(self, urgency: Urgency) -> bool:
         # Broadcasts leave one place to live replies, which would otherwise wait for slow calls to end.
         kept = 1 if urgency == "broadcast" and self._places > 1 else 0
-        return not self._ending and len(self._in_flight) < self._places - kept
+        return not self._ending and len(self._in_flight) < self._places - kept and self._sure()
 
     def _look_again(self, wait: float) -> None:
         at = self._clock.monotonic() + wait
@@ -139,12 +190,14 @@ class Outbox:
 
     def expired(self, now: datetime) -> list[Delivery]:
         """Take out what waited longer than it may. Of what was perhaps sent the platform is still to be asked."""
+        if self._first_end is None or now < self._first_end:
+            return []
         late: list[Delivery] = []
         for urgency, waiting in self._waiting.items():
-            gone = [one for one in waiting if _is_late(one, now)]
-            if gone:
-                self._waiting[urgency] = deque(one for one in waiting if not _is_late(one, now))
-                late += gone
+            ends = [(one, _end(one)) for one in waiting]
+            self._waiting[urgency] = deque(one for one, end in ends if end is None or end > now)
+            late += [one for one, end in ends if end is not None and end <= now]
+        self._first_end = min((end for one in self.all_waiting() if (end := _end(one)) is not None), default=None)
         return late
 
     def end(self) -> None:
@@ -155,7 +208,9 @@ class Outbox:
         """Look no more."""
         if self._alarm is not None:
             self._alarm.cancel()
+        self._pace.close()
 
 
-def _is_late(delivery: Delivery, now: datetime) -> bool:
-    return delivery.expires_at is not None and delivery.expires_at <= now and delivery.unsure_since is None
+def _end(delivery: Delivery) -> datetime | None:
+    """When it is too late to begin; None: never."""
+    return delivery.expires_at if delivery.unsure_since is None else None

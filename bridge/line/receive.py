@@ -1,7 +1,7 @@
 """Receive: an HTTP request becomes a `Webhook`, bounded in size and time, and goes to the account it is for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
@@ -14,11 +14,12 @@ from bridge.errors import Refused, StoreError
 from bridge.line.accounts import Accounts
 from bridge.line.handle import Line
 from bridge.line.refusals import Refusals
+from bridge.line.respond import refuse, respond, whole
+from bridge.line.routes import Handler, Parts, Way
 from bridge.line.stream import Mailboxes
 from bridge.observe import Metrics, log
 from bridge.store.store import Store
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BODY_WITHIN = 20.0
 """Seconds in which a request's body must have come."""
 MOST_WAITING = 10_000
@@ -52,59 +53,58 @@ class Receiver:
         self._trusted_proxies = trusted_proxies
         self._body_within = body_within
 
-    def routes(self, adapters: Iterable[Adapter[Any]]) -> list[web.RouteDef]:
+    def routes(self, adapters: Iterable[Adapter[Any]]) -> list[Way]:
         """The web server's routes for the platforms that have an account."""
         shared: dict[tuple[str, str], tuple[Route, list[Adapter[Any]]]] = {}
         for adapter in adapters:
             if self._accounts.of_platform(adapter.name):
                 for route in adapter.routes:
                     shared.setdefault((route.method, route.path), (route, []))[1].append(adapter)
-        routes = [web.route(r.method, r.path, self._handler(r, owners)) for r, owners in shared.values()]
+        ways = [Way(route.method, route.path, self._handler(route, owners)) for route, owners in shared.values()]
         posts = {path for method, path in shared if method == "POST"}
-        return [*routes, *(web.route("OPTIONS", path, _options) for path in sorted(posts))]
+        return [*ways, *(Way("OPTIONS", path, _options) for path in sorted(posts))]
 
     def _handler(self, route: Route, owners: Sequence[Adapter[Any]]) -> Handler:
         """`owners` are the platforms that share the route; then the path names the account, and so the platform."""
         if route.what == "page":
 
-            async def show(request: web.Request) -> web.StreamResponse:
-                return _response(route.page or Answer(status=404))
+            async def show(request: web.BaseRequest, parts: Parts) -> web.StreamResponse:
+                return whole(route.page or Answer(status=404))
 
             return show
         platforms = [adapter.name for adapter in owners]
-        refuse = owners[0].refuse if len(owners) == 1 else problem
+        words = owners[0].refuse if len(owners) == 1 else problem
 
-        async def take(request: web.Request) -> web.StreamResponse:
+        async def take(request: web.BaseRequest, parts: Parts) -> web.StreamResponse:
             began = self._clock.monotonic()
             try:
-                webhook = await self._webhook(request, route)
+                webhook = await self._webhook(request, parts, route)
                 known = self._accounts.find(platforms, webhook)
                 if route.what == "stream":
                     return await self._mailboxes.stream(request, webhook, known)
-                response = _response(await self._line.handle(webhook, known))
+                response = respond(request, await self._line.handle(webhook, known), webhook.received_at.timestamp())
                 self._metrics.acknowledged(self._clock.monotonic() - began)
             except Refused as refusal:
                 self._metrics.refused(refusal.status)
-                self._refusals.note(route.path, self._account(request), refusal.status, refusal.message)
-                return _refusal(refuse, refusal)
+                self._refusals.note(route.path, self._account(parts), refusal.status, refusal.message)
+                return refuse(words, refusal)
             except StoreError as error:
                 # The path itself may carry the secret of an account.
                 log().error("not accepted", route=route.path, error=str(error))
                 self._metrics.refused(503)
-                return _refusal(refuse, Refused(503, "the event could not be kept; send it again", retry_after=5))
+                return refuse(words, Refused(503, "the event could not be kept; send it again", retry_after=5))
             return response
 
         return take
 
-    async def _webhook(self, request: web.Request, route: Route) -> Webhook:
+    async def _webhook(self, request: web.BaseRequest, parts: Parts, route: Route) -> Webhook:
         if self._store.waiting >= MOST_WAITING:
             raise Refused(429, "too many events are waiting; send it again", retry_after=1)
-        part = request.match_info
         return Webhook(
             method=request.method,
             path=request.path,
-            operation=part.get("operation", ""),
-            account=part.get("account"),
+            operation=parts.get("operation", ""),
+            account=parts.get("account"),
             query=_query(request),
             headers=request.headers,
             body=await self._body(request, self._max_attachment if route.uploads else self._max_body),
@@ -112,12 +112,12 @@ class Receiver:
             received_at=self._clock.now(),
         )
 
-    def _account(self, request: web.Request) -> str | None:
+    def _account(self, parts: Parts) -> str | None:
         """The account that the path names, if there is one of this name."""
-        name = request.match_info.get("account", "")
+        name = parts.get("account", "")
         return name if self._accounts.get(name) else None
 
-    def _remote(self, request: web.Request) -> str:
+    def _remote(self, request: web.BaseRequest) -> str:
         """Who sent it: the last address of `X-Forwarded-For` that no trusted proxy has, else who connected."""
         remote = request.remote or ""
         if not self._trusted_proxies:
@@ -134,7 +134,7 @@ class Receiver:
             return False
         return any(address in network for network in self._trusted_proxies)
 
-    async def _body(self, request: web.Request, most: int) -> bytes:
+    async def _body(self, request: web.BaseRequest, most: int) -> bytes:
         if (request.content_length or 0) > most:
             raise Refused(413, f"the body has {request.content_length} bytes; at most {most} are taken")
         content = request.content
@@ -162,7 +162,7 @@ def _why(error: web.RequestPayloadError) -> str:
     return excerpt(str(getattr(cause, "message", "") or cause).encode(errors="replace"), 200)
 
 
-def _query(request: web.Request) -> dict[str, str]:
+def _query(request: web.BaseRequest) -> dict[str, str]:
     if not request.query_string:
         return {}
     query = request.rel_url.query
@@ -172,38 +172,7 @@ def _query(request: web.Request) -> dict[str, str]:
     return dict(query)
 
 
-def _response(answer: Answer) -> web.Response:
-    response = web.Response(status=answer.status, body=answer.body, headers=answer.headers)
-    response.headers["Content-Type"] = answer.content_type
-    return response
-
-
-def _refusal(refuse: Callable[[int, str], Answer], refusal: Refused) -> web.Response:
-    response = _response(refuse(refusal.status, refusal.message))
-    if refusal.retry_after is not None:
-        response.headers["Retry-After"] = str(refusal.retry_after)
-    if refusal.status in (408, 413):
-        # The rest of the body is not wanted.
-        response.force_close()
-    return response
-
-
-async def astray(request: web.Request) -> web.Response:
-    """The answer where nothing else is meant. It is the route that is tried last, so the others do not pay for it."""
-    allowed: set[str] = set()
-    for resource in request.app.router.resources():
-        _, methods = await resource.resolve(request)
-        allowed |= methods
-    allowed.discard("*")
-    if not allowed:
-        return _response(problem(404, f"there is nothing at {excerpt(request.path.encode(errors='replace'), 80)}"))
-    listed = ", ".join(sorted(allowed))
-    response = _response(problem(405, f"{request.method[:20]} is not taken here, only {listed}"))
-    response.headers["Allow"] = listed
-    return response
-
-
-async def _options(request: web.Request) -> web.Response:
+async def _options(request: web.BaseRequest, parts: Parts) -> web.Response:
     """Some senders ask first whether an address takes webhooks: Omnidesk's webhooks, and CloudEvents' handshake."""
     headers = {"Allow": "POST, OPTIONS"}
     origin = request.headers.get("WebHook-Request-Origin")

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from bridge.clock import to_ms
 from bridge.errors import BridgeError
 from bridge.line.accounts import Accounts
-from bridge.line.recipient import NoRecipientError, of_operation, of_reply
+from bridge.line.recipient import NoRecipientError, Recipient, of_operation, of_reply
 from bridge.line.restraint import REPLIES_PER_HOUR, say
 from bridge.model.broadcast import Asked
 from bridge.model.conversation import EMPTY, Timer
@@ -78,6 +78,30 @@ class _Doing:
     @property
     def names(self) -> dict[str, object]:
         return variables(self.facts, self.match.groups)
+
+    def promise(
+        self,
+        path: str,
+        whom: Recipient,
+        *,
+        reply: Reply = NOTHING,
+        command: Command | None = None,
+        held: str | None = None,
+    ) -> None:
+        """A reply or a command that is to be delivered."""
+        known, to, lane = whom
+        self.rendered.append(
+            Rendered(
+                rule=self.match.rule.name,
+                action=path,
+                account=known.account.name,
+                lane=lane,
+                to=to,
+                reply=reply,
+                command=command,
+                held=held,
+            )
+        )
 
     def stillborn(self, path: str, detail: str, reason: Reason = "template") -> None:
         """An action that came to nothing is kept as a dead letter, so that a person sees it."""
@@ -158,6 +182,7 @@ class Renderer:
             moment=f"rule {doing.match.rule.name}/{path} on event {doing.events[0]}",
             at=doing.facts.now,
             asked_by="rule",
+            rule=doing.match.rule.name,
             variables={name: self._filled(value, action, names) for name, value in action.variables.items()},
         )
 
@@ -166,22 +191,12 @@ class Renderer:
         reply = self._worded(doing, action, path, names)
         if not reply.text and not reply.attachments:
             return
-        known, to, lane = of_reply(action, self._address(action, names), doing.facts, names, self._accounts)
+        whom = of_reply(action, self._address(action, names), doing.facts, names, self._accounts)
         held = None
         if action.answers:
             content = "\n".join([reply.text, *(file.url or "" for file in reply.attachments)])
             held, doing.facts = say(content, doing.facts, self._per_hour)
-        doing.rendered.append(
-            Rendered(
-                rule=doing.match.rule.name,
-                action=path,
-                account=known.account.name,
-                lane=lane,
-                to=to,
-                reply=reply,
-                held=held,
-            )
-        )
+        doing.promise(path, whom, reply=reply, held=held)
 
     def _worded(self, doing: _Doing, action: ReplyAction, path: str, names: Mapping[str, object]) -> Reply:
         wording = action.wordings[0]
@@ -218,8 +233,8 @@ class Renderer:
 
     def _operation(self, doing: _Doing, action: OperationAction, path: str) -> None:
         names = doing.names
-        known, to, lane = of_operation(action, self._address(action, names), doing.facts, names, self._accounts)
-        operation = known.adapter.operations.get(action.name)
+        whom = of_operation(action, self._address(action, names), doing.facts, names, self._accounts)
+        operation = whom[0].adapter.operations.get(action.name)
         if operation is None:
             raise NoRecipientError(f"{action.place}: {action.platform} has no operation {action.name}")
         given = {name: self._filled(value, action, names) for name, value in action.arguments.items()}
@@ -236,16 +251,7 @@ class Renderer:
             keep=action.keep,
             then=_timer(doing, path, timedelta(0)) if action.then else None,
         )
-        doing.rendered.append(
-            Rendered(
-                rule=doing.match.rule.name,
-                action=path,
-                account=known.account.name,
-                lane=lane,
-                to=to,
-                command=command,
-            )
-        )
+        doing.promise(path, whom, command=command)
 
     def _address(self, action: ReplyAction | OperationAction, names: Mapping[str, object]) -> Address | None:
         if action.to is None:

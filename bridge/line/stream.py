@@ -21,7 +21,7 @@ MOST_READERS_OF_ONE = 8
 class _Reader:
     """A browser that reads a mailbox; `wake` says that there is something to do."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.BaseRequest) -> None:
         self.wake = asyncio.Event()
         self._request = request
 
@@ -43,9 +43,10 @@ class Mailboxes:
         self._closed = False
 
     def notify(self, name: str) -> None:
-        """New mail is in this mailbox, and committed."""
-        for reader in self._readers.get(name, ()):
-            reader.wake.set()
+        """New mail is in this mailbox, and committed; with no name: perhaps in any."""
+        for readers in [self._readers.get(name, set())] if name else list(self._readers.values()):
+            for reader in readers:
+                reader.wake.set()
 
     def close(self) -> None:
         """Let every reader go; browsers come back by themselves."""
@@ -54,7 +55,7 @@ class Mailboxes:
             for reader in readers:
                 reader.wake.set()
 
-    async def stream(self, request: web.Request, webhook: Webhook, known: Known) -> web.StreamResponse:
+    async def stream(self, request: web.BaseRequest, webhook: Webhook, known: Known) -> web.StreamResponse:
         """Send what came after the number in `Last-Event-ID`, then all that comes. Raises Refused."""
         name = known.adapter.mailbox(webhook, known.account)
         last = webhook.headers.get("last-event-id", "0")

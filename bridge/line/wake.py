@@ -6,6 +6,7 @@ from functools import partial
 
 from bridge.clock import Clock
 from bridge.errors import StoreError
+from bridge.line.duty import Duty
 from bridge.line.handle import Line
 from bridge.observe import log
 from bridge.store.ledger import due_conversations
@@ -17,10 +18,13 @@ TRY_AGAIN = timedelta(minutes=1)
 
 
 class Waker:
-    def __init__(self, line: Line, store: Store, clock: Clock) -> None:
+    """Where several servers share the store, the one looks whose `duty` it is."""
+
+    def __init__(self, line: Line, store: Store, clock: Clock, duty: Duty) -> None:
         self._line = line
         self._store = store
         self._clock = clock
+        self._duty = duty
         self._put_off: dict[str, datetime] = {}
 
     async def run(self) -> None:
@@ -36,6 +40,8 @@ class Waker:
 
     async def _look(self) -> int:
         """Wake what is due; gives how many conversations."""
+        if not await self._duty.mine():
+            return 0
         now = self._clock.now()
         self._put_off = {key: until for key, until in self._put_off.items() if until > now}
         most = WAKE_AT_ONCE + len(self._put_off)

@@ -4,9 +4,10 @@ Broadcast = Schedule (when) + Audience (who) + Wording (what) + rate, quiet hour
 Moment      one time at which a schedule fires
 Run         one firing
 Recipient   one person of the audience, as planned into a run
+Batch       some of them, with a cursor from which the rest can be read
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Literal, get_args
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from bridge.errors import Place
+from bridge.errors import Place, Problem
 from bridge.model.delivery import OnUnknown
 from bridge.model.event import Address
 from bridge.model.quantity import Rate
@@ -207,7 +208,8 @@ class Asked(Struct, frozen=True, kw_only=True):
 
     `moment` is the key of the schedule's moment, or whatever names a start by a person or by a rule; `at` is when it is
     to begin. Templates know `variables` besides those of each recipient. With `only` it goes to that address alone, as
-    the first recipient would get it. `skip` says why it is noted only, and nothing is sent.
+    the first recipient would get it. `skip` says why it is noted only, and nothing is sent. `rule` is the one
+    that asks.
     """
 
     broadcast: str
@@ -217,6 +219,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     variables: Mapping[str, object] = {}
     only: Address = {}
     skip: str | None = None
+    rule: str | None = None
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -247,7 +250,9 @@ class Recipient(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One person of an audience.
 
     Two recipients with the same `key` are one person. `address` is in the words of the platform's `to:` keys. What is
-    not known of a person is not among the `variables`. `line` is where the file says it, 0 without a file.
+    not known of a person is not among the `variables`. `line` is where the file says it, 0 without a file. `skip` is
+    why nothing is sent to them, where whoever named them knows a reason; `memory` is the key of what is remembered of
+    them, where the bridge has met them.
     """
 
     key: str
@@ -256,6 +261,15 @@ class Recipient(Struct, frozen=True, kw_only=True, omit_defaults=True):
     language: str | None = None
     zone: str | None = None
     line: int = 0
+    skip: str | None = None
+    memory: str | None = None
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """Some people of an audience, and how far that is (None: it is all); a problem stands for who cannot be read."""
+
+    people: Sequence[Recipient | Problem]
+    cursor: str | None
 
 
 def moment_of(at: datetime, zone: ZoneInfo) -> Moment:

@@ -20,12 +20,14 @@ Scope = Literal["conversation", "contact", "account", "rule"]
 class Memory(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One memory document: the facts that rules remembered, and when each limited rule fired (ms since 1970).
 
-    `said` is what was lately answered in a conversation: when, and a digest of the text.
+    `said` is what was lately answered in a conversation: when, and a digest of the text. `only_in` is the conversation
+    in which all that is remembered of a contact came about; None where there are several, or nobody knows.
     """
 
     facts: Mapping[str, object] = {}
     fired: Mapping[str, tuple[int, ...]] = {}
     said: tuple[tuple[int, str], ...] = ()
+    only_in: str | None = None
 
     def remember(self, facts: Mapping[str, object]) -> "Memory":
         return replace(self, facts={**self.facts, **facts})
@@ -42,6 +44,17 @@ class Memory(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Note that a text was answered at `at`. Of those before, what came after `since` is kept, `keep` at most."""
         lately = [one for one in self.said if one[0] > since]
         return replace(self, said=(*lately, (at, digest))[-keep:])
+
+    def joined(self, other: "Memory") -> "Memory":
+        """This, and what was remembered of the same person elsewhere; where both say something, this counts.
+
+        Joined to it once more, the same memory changes nothing.
+        """
+        fired = {
+            rule: tuple(sorted({*self.fired.get(rule, ()), *other.fired.get(rule, ())}))
+            for rule in {**other.fired, **self.fired}
+        }
+        return Memory(facts={**other.facts, **self.facts}, fired=fired, said=tuple(sorted({*other.said, *self.said})))
 
 
 EMPTY = Memory()

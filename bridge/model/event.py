@@ -84,13 +84,34 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     messages: tuple[str, ...] = ()
 
 
+NUL, INSTEAD = "\0", "\ufffd"
+
+
 def whole(event: Event) -> Event:
     """The event with what every event of its kind has.
 
     A message that says nothing, as one of files only, has an empty text; anything else that lacks what makes it what
-    it is, is of the kind "other".
+    it is, is of the kind "other". Names by which things are found again have no character that a store cannot hold.
     """
+    contact = event.contact
+    names = (event.conversation, event.key, event.reference, contact.id, contact.email, contact.phone)
+    if any(name is not None and NUL in name for name in names):
+        event = _without_nul(event)
     certain = CERTAIN.get(event.kind)
     if certain is None or getattr(event, certain) is not None:
         return event
     return replace(event, text="") if event.kind == "message" else replace(event, kind="other")
+
+
+def _without_nul(event: Event) -> Event:
+    def clean(name: str | None) -> str | None:
+        return None if name is None else name.replace(NUL, INSTEAD)
+
+    contact = event.contact
+    return replace(
+        event,
+        conversation=event.conversation.replace(NUL, INSTEAD),
+        key=event.key.replace(NUL, INSTEAD),
+        reference=clean(event.reference),
+        contact=replace(contact, id=clean(contact.id), email=clean(contact.email), phone=clean(contact.phone)),
+    )

@@ -69,8 +69,8 @@ class WordingForm(Form):
 class SentFileForm(Form):
     """A file to send; both are templates."""
 
-    url: Short
-    name: Short | None = None
+    url: Short = Field(description="Where it is.")
+    name: Short | None = Field(None, description="How it is called.")
 
 
 _WORDINGS = ("text", "template", "one_of")
@@ -136,19 +136,23 @@ class OperationForm(Form):
 class CallForm(Form):
     """Call an HTTP endpoint, signed by Standard Webhooks."""
 
-    url: Short
+    url: Short = Field(description="The endpoint; its host must be one that the account allows.")
     via: Via | None = None
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] | None = None
-    headers: dict[Short, Short] | None = Field(None, min_length=1, max_length=20)
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] | None = Field(
+        None, description="POST, if nothing is said."
+    )
+    headers: dict[Short, Short] | None = Field(None, min_length=1, max_length=20, description="Further headers.")
     body: object = Field(None, description="What is sent as JSON; texts in it are templates.")
     remember: Keep | None = None
-    then: list["ActionForm"] | None = Field(None, min_length=1, max_length=100)
+    then: list["ActionForm"] | None = Field(
+        None, min_length=1, max_length=100, description="What to do once it has answered."
+    )
 
 
 class StartForm(Form):
     """Start a broadcast; its templates know these variables besides those of its audience."""
 
-    name: Name
+    name: Name = Field(description="The name of one of `broadcasts`.")
     variables: dict[Key, Plain] | None = Field(None, min_length=1, max_length=100, description="Texts are templates.")
 
 
@@ -168,7 +172,9 @@ class ActionForm(Form):
         None, description="Of remember and forget: whose memory. The conversation's, if nothing is said."
     )
     call: CallForm | None = None
-    broadcast: Annotated[StartForm, text_as("name", StartForm)] | None = None
+    broadcast: Annotated[StartForm, text_as("name", StartForm)] | None = Field(
+        None, description="Start a broadcast: its name, or {name: ..., variables: {...}}."
+    )
     after: Wait | None = Field(None, description="Wait so long, then do what stands in do, if the rule still holds.")
     unless: OneOrMany[Unless] | None = Field(
         None, description="Of after: what makes it be forgotten, if it happens in the conversation first."

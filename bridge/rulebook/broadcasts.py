@@ -55,25 +55,31 @@ Share = Annotated[float, written(parse_share, "20%"), like(r"^\s*[0-9]+(\.[0-9]+
 class CustomerFilterForm(Form):
     """One line of a HelpCrunch customer search: a field of the customer, and what is asked of it."""
 
-    field: Short
+    field: Short = Field(description="Such as customers.city.")
     operator: Literal["=", "!=", ">", "<", ">=", "<=", "~", "!~"] = Field(description="~ contains, !~ does not.")
-    value: Plain
+    value: Plain = Field(description="What it is compared with.")
 
 
 class HelpCrunchForm(Form):
-    account: Name
-    filter: list[CustomerFilterForm] = Field(min_length=1, max_length=50)
+    """A search of HelpCrunch's customers."""
+
+    account: Name = Field(description="The account that searches, by its name in the settings.")
+    filter: list[CustomerFilterForm] = Field(min_length=1, max_length=50, description="What is asked of a customer.")
     match: Literal["all", "any"] = Field("all", description="Whether all lines have to hold, or any of them.")
 
 
 class ChaynsForm(Form):
-    account: Name
-    uac_groups: OneOrMany[Annotated[int, Field(ge=1)]]
+    """UAC groups of chayns: one call for all of their members."""
+
+    account: Name = Field(description="The account that has the groups, by its name in the settings.")
+    uac_groups: OneOrMany[Annotated[int, Field(ge=1)]] = Field(description="The groups' numbers.")
     each: bool = Field(False, description="A delivery for every member, in place of one call with the groups' ids.")
 
 
 class MetForm(Form):
-    account: OneOrMany[Name] | None = None
+    """Everybody whom the bridge has met."""
+
+    account: OneOrMany[Name] | None = Field(None, description="Only by these accounts.")
     when: WhenForm | None = None
 
 
@@ -83,7 +89,7 @@ class AudienceForm(Form):
     model_config = ConfigDict(json_schema_extra=exactly_one(SOURCES))
 
     file: Short | None = Field(None, description="CSV with a header, or JSON Lines. Columns become variables.")
-    format: Literal["csv", "jsonl"] | None = None
+    format: Literal["csv", "jsonl"] | None = Field(None, description="Where the file's name does not say it.")
     separator: Literal[",", ";", "|", "tab"] | None = Field(None, description="What stands between two columns.")
     key: OneOrMany[Short] | None = Field(None, description="The columns by which a person is told from another.")
     language: Short | None = Field(None, description="The column that says a person's language.")
@@ -119,7 +125,7 @@ class BroadcastForm(Form):
 
     model_config = ConfigDict(json_schema_extra=exactly_one(("text", "template")))
 
-    name: Name
+    name: Name = Field(description="Unique among the broadcasts; shown wherever its runs are.")
     schedule: ScheduleForm | None = Field(None, description="When it goes out; without it, when somebody starts it.")
     clock_change: ClockChangeForm | None = None
     not_after: Span = Field(timedelta(hours=1), description="A run that is later than this is skipped.")
@@ -146,7 +152,9 @@ class BroadcastForm(Form):
 class RuleFileForm(FileForm):
     """A rule file with all that it may hold."""
 
-    broadcasts: list[BroadcastForm] | None = None
+    broadcasts: list[BroadcastForm] | None = Field(
+        None, description="One text for many: what, to whom, when, how fast."
+    )
     audiences: dict[Name, AudienceForm] | None = Field(None, description="Who gets broadcasts, by name.")
 
 

@@ -24,15 +24,24 @@ def _moment(value: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-Moment = Annotated[datetime, written(_moment, _AT), like("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)$")]
+Moment = Annotated[
+    datetime,
+    written(_moment, _AT),
+    like(
+        "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)$", f'Write a moment with its time zone, such as "{_AT}".'
+    ),
+]
 
 EVENT_WORDS = ("message", "visited", "typing", "ended", "attachment", "event")
 
 
 class AttachmentForm(Form):
-    name: Short
-    type: Short | None = None
-    size: Size | None = None
+    """A file that came; what is not said of it is not known."""
+
+    name: Short = Field(description="Its name.")
+    type: Short | None = Field(None, description="Its media type, such as image/png.")
+    size: Size | None = Field(None, description="Its size: bytes, or such as 500 kB, 1 MiB.")
+    url: Short | None = Field(None, description="Where it is.")
 
 
 class ContactForm(Form):
@@ -41,35 +50,37 @@ class ContactForm(Form):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Plain] = Field(init=False)
 
-    id: Short | None = None
-    name: Short | None = None
-    email: Short | None = None
-    phone: Short | None = None
-    language: Short | None = None
+    id: Short | None = Field(None, description="The platform's own id of the contact.")
+    name: Short | None = Field(None, description="The name.")
+    email: Short | None = Field(None, description="The e-mail address.")
+    phone: Short | None = Field(None, description="The telephone number.")
+    language: Short | None = Field(None, description="The language: uk, de.")
 
 
 class EventForm(Form):
     """An event written out, for examples that a single word cannot say."""
 
-    kind: Kind
-    sender: Sender = "contact"
-    text: str | None = None
-    url: str | None = None
-    state: Literal["started", "stopped", "expanded", "minimized"] | None = None
-    channel: str | None = None
+    kind: Kind = Field(description="The kind of event.")
+    sender: Sender = Field("contact", description="Who caused it.")
+    text: str | None = Field(None, description="What was written.")
+    url: str | None = Field(None, description="The page.")
+    state: Literal["started", "stopped", "expanded", "minimized"] | None = Field(
+        None, description="Of typing: started, stopped. Of the widget: expanded, minimized."
+    )
+    channel: str | None = Field(None, description="The platform's channel.")
     attachment: AttachmentForm | None = None
-    raw: dict[str, object] | None = None
+    raw: dict[str, object] | None = Field(None, description="What the platform sent, as far as rules ask for it.")
 
 
 class ExpectedReply(Form):
     """What the reply must be. Upper and lower case make no difference, except in `matches`."""
 
-    is_: Text | None = Field(None, alias="is")
-    contains: Short | None = None
-    starts_with: Short | None = None
-    ends_with: Short | None = None
-    matches: Pattern | None = None
-    via: Name | None = None
+    is_: Text | None = Field(None, alias="is", description="It says just this.")
+    contains: Short | None = Field(None, description="It has this anywhere.")
+    starts_with: Short | None = Field(None, description="It begins with this.")
+    ends_with: Short | None = Field(None, description="It ends with this.")
+    matches: Pattern | None = Field(None, description="This RE2 pattern is found in it.")
+    via: Name | None = Field(None, description="The account that sends it.")
 
 
 class ExpectForm(Form):
@@ -78,7 +89,7 @@ class ExpectForm(Form):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     reply: ExpectedReply | None = None
-    remember: dict[Key, Plain] | None = Field(None, min_length=1)
+    remember: dict[Key, Plain] | None = Field(None, min_length=1, description="This is remembered.")
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -94,7 +105,7 @@ class ExampleForm(Form):
 
     message: Text | None = Field(None, description="The contact wrote this.")
     visited: Short | None = Field(None, description="The contact opened this page.")
-    typing: Literal["started", "stopped"] | None = None
+    typing: Literal["started", "stopped"] | None = Field(None, description="The contact began to type, or stopped.")
     ended: Literal[True] | None = Field(None, description="The chat ended.")
     attachment: AttachmentForm | None = Field(None, description="The contact sent a file.")
     event: EventForm | None = Field(None, description="Anything else.")

@@ -63,6 +63,7 @@ def _known() -> dict[str, Field]:
         "attachment.name": ("text", "The name of the file."),
         "attachment.type": ("text", "Its media type, such as image/png."),
         "attachment.size": ("size", "Its size: bytes, or such as 500 kB, 1 MiB."),
+        "attachment.url": ("url", "Where it can be fetched."),
         **{f"contact.{name}": ("text", f"The customer's {name}, where it is known.") for name in CONTACT_FIELDS},
     }
     words = {"kind": KINDS, "sender": SENDERS, "state": STATES}
@@ -126,7 +127,7 @@ def _family(first: str) -> str:
 
 def nearly_own(name: str) -> str | None:
     """The contact's own field that `name`, a further key of the contact, is probably meant to be."""
-    if not name.startswith("contact."):
+    if not name.startswith("contact.") or name.startswith("contact.memory."):
         return None
     near = get_close_matches(name, [f"contact.{own}" for own in CONTACT_FIELDS], n=1, cutoff=0.9)
     return near[0] if near else None

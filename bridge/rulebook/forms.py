@@ -28,13 +28,17 @@ T = TypeVar("T")
 
 _AMOUNT = r"\s*[0-9]{1,12}(\.[0-9]{1,6})?\s*"
 DURATION = rf"^{_AMOUNT}(ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?)\s*$"
+MISTAKE = "patternErrorMessage"
+"""The keyword under which the language server of editors looks for what it says of a text that a pattern refuses."""
+NO_DURATION = 'Write a number and ms, s, m, h, d or w, for example "10m".'
+NO_SIZE = 'Write a number of bytes, or such as "500 kB" or "1 MiB".'
 SIZE = rf"^{_AMOUNT}([bB]|[kKmMgG][iI]?[bB])\s*$"
 
 
 class Form(BaseModel):
     """A mapping in a rule file: unknown keys are errors, nothing is converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
 
 class ListOrOne:
@@ -42,7 +46,14 @@ class ListOrOne:
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         several = handler(core)
-        return {"anyOf": [several["items"], several]}
+        return one_or_many(several["items"], several)
+
+
+def one_or_many(one: JsonSchemaValue, several: JsonSchemaValue) -> JsonSchemaValue:
+    """Both at once where what is said of texts and of lists does not touch the other: editors explain that better."""
+    if one.get("type") == "string" and not one.keys() & {"enum", "const"}:
+        return {**one, **several, "type": ["string", "array"]}
+    return {"anyOf": [one, several]}
 
 
 def written(parse: Callable[[str], object], example: str) -> BeforeValidator:
@@ -70,9 +81,10 @@ def exactly_one(keys: tuple[str, ...]) -> JsonDict:
     return {"oneOf": [{"required": [key]} for key in keys]}
 
 
-def like(pattern: str) -> WithJsonSchema:
-    """Written as a text of this pattern."""
-    return WithJsonSchema({"type": "string", "pattern": pattern})
+def like(pattern: str, mistake: str | None = None) -> WithJsonSchema:
+    """Written as a text of this pattern. Editors say the mistake where it is not; else they would show the pattern."""
+    said = {} if mistake is None else {MISTAKE: mistake}
+    return WithJsonSchema({"type": "string", "pattern": pattern, **said})
 
 
 def _plain(value: object) -> object:
@@ -143,8 +155,8 @@ Number = Annotated[str | int | float, BeforeValidator(_quantity)]
 OneOrMany = Annotated[list[T], BeforeValidator(_listed), Field(min_length=1, max_length=10_000), ListOrOne()]
 Size = Annotated[
     Annotated[int, Field(ge=0)],
-    BeforeValidator(_size, json_schema_input_type=int | Annotated[str, Field(pattern=SIZE)]),
+    BeforeValidator(_size, json_schema_input_type=int | Annotated[str, like(SIZE, NO_SIZE)]),
 ]
-Duration = Annotated[timedelta, written(parse_duration, "24h"), AfterValidator(_some_time), like(DURATION)]
+Duration = Annotated[timedelta, written(parse_duration, "24h"), AfterValidator(_some_time), like(DURATION, NO_DURATION)]
 Wait = Annotated[Duration, _bounded(timedelta(days=366), "366 days")]
 Quiet = Annotated[Duration, _bounded(timedelta(seconds=10), "10s")]

@@ -3,13 +3,14 @@
 An editor cannot know everything (whether a calendar exists, what stands in another file): `replybridge check` does.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bridge.rulebook.action_forms import OPERATION
 from bridge.rulebook.broadcasts import RuleFileForm
 from bridge.rulebook.fields import KNOWN, OPEN, OTHER_LINES, Field, Type
-from bridge.rulebook.forms import DURATION, SIZE
+from bridge.rulebook.forms import DURATION, MISTAKE, NO_DURATION, NO_SIZE, SIZE
 from bridge.rulebook.when import FITS
 
 Schema = dict[str, Any]
@@ -18,6 +19,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _COMPARISONS = ("above", "below", "at_least", "at_most")
 _INSIDE = ("properties", "patternProperties", "$defs")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
+_FORM = "Form"
 _ONE = ("items", "additionalProperties", "propertyNames", "not")
 
 _BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
@@ -27,8 +29,8 @@ _VALUES: Mapping[Type, Schema] = {
     "text": {"type": "string"},
     "url": {"type": "string"},
     "number": {"type": "number"},
-    "duration": {"type": "string", "pattern": rf"{DURATION}|^\s*0\s*$"},
-    "size": {"anyOf": [{"type": "number"}, {"type": "string", "pattern": SIZE}]},
+    "duration": {"type": "string", "pattern": rf"{DURATION}|^\s*0\s*$", MISTAKE: NO_DURATION},
+    "size": {"type": ["number", "string"], "pattern": SIZE, MISTAKE: NO_SIZE},
     "flag": {"type": "boolean"},
     "any": {"type": ["string", "number", "boolean"]},
 }
@@ -51,7 +53,16 @@ def json_schema(operations: Mapping[str, Mapping[str, object]]) -> dict[str, obj
     for name in sorted(operations):
         forms.update(_operation(name, operations[name], tuple(beside)))
     _actions(forms["ActionForm"], sorted(operations))
-    return {"$schema": DRAFT, "title": "A rule file of replybridge", **schema}
+    return {"$schema": DRAFT, "title": "A rule file of replybridge", **entitled(schema)}
+
+
+def entitled(schema: Schema) -> Schema:
+    """With a title on every form, which editors show: "calendar ask" for CalendarAskForm."""
+    for name, form in schema["$defs"].items():
+        if name.endswith(_FORM):
+            words = re.findall("[A-Z][a-z]+", name.removesuffix(_FORM))
+            schema["$defs"][name] = {"title": " ".join(words).lower(), **form}
+    return schema
 
 
 def without_nothing(schema: Any) -> Any:
@@ -63,7 +74,7 @@ def without_nothing(schema: Any) -> Any:
     made = {
         key: without_nothing(value)
         for key, value in schema.items()
-        if not (key == "title" and isinstance(value, str)) and not (key == "default" and value in (None, False, 0))
+        if not (key == "title" and isinstance(value, str)) and not (key == "default" and _unsaid(value))
     }
     choices = made.get("anyOf")
     if isinstance(choices, list) and {"type": "null"} in choices:
@@ -73,6 +84,11 @@ def without_nothing(schema: Any) -> Any:
         del made["anyOf"]
         return {**rest[0], **made}
     return made
+
+
+def _unsaid(default: object) -> bool:
+    """A default that editors are not to write down: nothing at all, and durations, which pydantic words its own way."""
+    return default in (None, False, 0) or (isinstance(default, str) and default.startswith("PT"))
 
 
 def _asked(matchers: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:
@@ -88,11 +104,26 @@ def _asked(matchers: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:
 
 def _question(value: Schema, matchers: Mapping[str, Schema]) -> Schema:
     several = {"type": "array", "items": value, "minItems": 1}
-    own: dict[str, Schema] = {"is": value, "in": {"anyOf": [value, several]}}
+    own: dict[str, Schema] = {"is": value, "in": _one_of(value, several)}
     own |= dict.fromkeys(_COMPARISONS, _VALUES["number"] if value == _VALUES["any"] else value)
     properties = {name: _said(own.get(name, said), said.get("description", "")) for name, said in matchers.items()}
     whole = {"type": "object", "properties": properties, "additionalProperties": False, "minProperties": 1}
-    return {"anyOf": [value, several, whole]}
+    return _one_of(value, several, whole)
+
+
+def _one_of(value: Schema, *others: Schema) -> Schema:
+    """One of these, of which each has another type.
+
+    Where the value is not one of certain words it is one schema, not several: then an editor says what is wrong with
+    what was written, and not only that none of them fits.
+    """
+    if "enum" in value:
+        return {"anyOf": [value, *others]}
+    types = value["type"] if isinstance(value["type"], list) else [value["type"]]
+    made = dict(value)
+    for other in others:
+        made |= other
+    return {**made, "type": [*types, *(other["type"] for other in others)]}
 
 
 def _said(schema: Schema, description: str) -> Schema:

@@ -34,9 +34,17 @@ from bridge.rulebook.forms import (
 
 _CLOCK = "[0-9]{1,2}:[0-9]{2}"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-Dates = Annotated[tuple[date, date], written(parse_dates, "2026-12-24"), like(rf"^\s*{_DAY}\s*(\.\.\s*{_DAY}\s*)?$")]
-SpanText = Annotated[tuple[int, int], written(parse_span, "09:00-17:30"), like(rf"^\s*{_CLOCK}\s*-\s*{_CLOCK}\s*$")]
-ClockText = Annotated[int, written(parse_clock, "09:00"), like(rf"^\s*{_CLOCK}\s*$")]
+Dates = Annotated[
+    tuple[date, date],
+    written(parse_dates, "2026-12-24"),
+    like(rf"^\s*{_DAY}\s*(\.\.\s*{_DAY}\s*)?$", 'Write "2026-12-24", or "2026-12-31..2027-01-02".'),
+]
+SpanText = Annotated[
+    tuple[int, int],
+    written(parse_span, "09:00-17:30"),
+    like(rf"^\s*{_CLOCK}\s*-\s*{_CLOCK}\s*$", 'Write a span such as "09:00-17:30".'),
+]
+ClockText = Annotated[int, written(parse_clock, "09:00"), like(rf"^\s*{_CLOCK}\s*$", 'Write a time such as "09:00".')]
 
 
 def _zone(value: str) -> str:
@@ -131,9 +139,7 @@ class WhenForm(Form):
     any_: list["WhenForm"] | None = Field(None, alias="any", min_length=1, description="One of these must hold.")
     not_: "WhenForm | None" = Field(None, alias="not", description="These must not hold together.")
     if_: Text | None = Field(None, alias="if", description="A Jinja expression, asked after all other lines.")
-    time: (
-        Annotated[TimeForm, BeforeValidator(_matchers, json_schema_input_type=OneOrMany[SpanText] | TimeForm)] | None
-    ) = None
+    time: TimeAsked | None = Field(None, description="The time of day: 22:00-06:00, or above, below, ... a time.")
     calendar: Annotated[CalendarAskForm, BeforeValidator(_calendar_ask)] | None = None
 
     @model_validator(mode="before")
@@ -147,8 +153,10 @@ class WhenForm(Form):
 class LimitForm(Form):
     """At most so often."""
 
-    times: int = Field(ge=1, le=1000)
-    per: Literal["conversation", "contact", "account", "rule"] = "conversation"
+    times: int = Field(ge=1, le=1000, description="How often it may fire.")
+    per: Literal["conversation", "contact", "account", "rule"] = Field(
+        "conversation", description="What is counted; rule: all of its firings together."
+    )
     within: Duration | None = Field(None, description="Counted in this time; without it, for ever.")
 
 
@@ -182,8 +190,8 @@ class RuleForm(Form):
 class HolidaysForm(Form):
     """The public holidays of a country (its ISO 3166 code), or of one of its regions."""
 
-    country: Name
-    region: Name | None = None
+    country: Name = Field(description="Its ISO 3166 code: DE.")
+    region: Name | None = Field(None, description="One of its regions: BE.")
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -199,7 +207,9 @@ class CalendarForm(Form):
     closed: list[Dates] | None = Field(
         None, max_length=1000, description="Dates, or first..last, on which it is closed."
     )
-    holidays: Annotated[HolidaysForm, text_as("country", HolidaysForm)] | None = None
+    holidays: Annotated[HolidaysForm, text_as("country", HolidaysForm)] | None = Field(
+        None, description="The public holidays of a country, on which it is closed: UA, or {country: DE, region: BE}."
+    )
 
     @model_validator(mode="after")
     def _each_day_once(self) -> Self:
@@ -220,5 +230,5 @@ class CalendarForm(Form):
 class FileForm(Form):
     """A rule file."""
 
-    rules: list[RuleForm] | None = None
+    rules: list[RuleForm] | None = Field(None, description="When this happens in a chat, do that.")
     calendars: dict[Name, CalendarForm] | None = Field(None, description="Opening hours, by name.")

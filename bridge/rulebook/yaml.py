@@ -6,7 +6,7 @@ place: duplicate keys, anchors and aliases, tags, several documents in one file,
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from yaml import MarkedYAMLError, ScalarNode
@@ -78,6 +78,8 @@ def read(text: bytes, file: str) -> Node | None:
         place = Place(file=file, line=mark.line + 1, column=mark.column + 1) if mark else _start(file)
         context = f" ({error.context})" if error.context else ""
         hint = "; indent with blanks, never with tabs" if _tab_near(source, place.line) else ""
+        if error.problem == "found unknown escape character":
+            hint = "; a backslash in double quotes is more than itself: write patterns in single quotes"
         raise _wrong(place, f"not valid YAML: {error.problem}{context}{hint}") from None
     finally:
         loader.dispose()
@@ -132,6 +134,7 @@ class _Composer:
     def __init__(self, file: str, loader: CCoreLoader) -> None:
         self._file = file
         self._loader = loader
+        self._next: Callable[[], Event] = loader.get_event
 
     def document(self) -> Node | None:
         node: Node | None = None
@@ -146,10 +149,6 @@ class _Composer:
         while self._loader.check_event():
             yield self._next()
 
-    def _next(self) -> Event:
-        event: Event = self._loader.get_event()
-        return event
-
     def _wrong(self, event: Event, message: str) -> RulebookError:
         return _wrong(self._place(event), message)
 
@@ -157,13 +156,17 @@ class _Composer:
         line, column = _position(event)
         return Place(file=self._file, line=line, column=column)
 
-    def _node(self, event: Event, depth: int) -> Node:
-        if not isinstance(event, ScalarEvent | CollectionStartEvent) or event.anchor is not None:
+    def _refuse_marks(self, event: Event) -> None:
+        """Refuse what is an anchor or an alias, or has a tag."""
+        if not isinstance(event, (ScalarEvent, CollectionStartEvent)) or event.anchor is not None:
             raise self._wrong(
                 event, "anchors (&) and aliases (*) are not used in rule files: write it out, or quote it"
             )
         if event.tag is not None:
             raise self._wrong(event, f"tags are not used in rule files: remove {event.tag}, or quote the text")
+
+    def _node(self, event: Event, depth: int) -> Node:
+        self._refuse_marks(event)
         line, column = _position(event)
         node = Node(file=self._file, line=line, column=column)
         if isinstance(event, ScalarEvent):
@@ -188,7 +191,7 @@ class _Composer:
     def _mapping(self, node: Node, depth: int) -> None:
         values: dict[str, object] = {}
         while not isinstance(event := self._next(), MappingEndEvent):
-            key = self._key(event, depth)
+            key = self._key(event)
             place = self._place(event)
             if key in node.keys:
                 raise _wrong(place, f'"{key}" stands here a second time; it is already at {node.keys[key]}')
@@ -198,10 +201,10 @@ class _Composer:
             values[key] = inner.value
         node.value = values
 
-    def _key(self, event: Event, depth: int) -> str:
+    def _key(self, event: Event) -> str:
         if not isinstance(event, ScalarEvent):
             raise self._wrong(event, "a key must be a word, not a list or a mapping; quote {{ ... }}")
-        self._node(event, depth)
+        self._refuse_marks(event)
         key: str = event.value
         return key
 

@@ -10,18 +10,14 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, Field, PlainValidator, ValidationInfo
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
 
 from bridge.adapter.account import Account, Duration, Options, Size
-from bridge.adapter.secret import Secret, Surroundings
+from bridge.adapter.secret import Surroundings
 from bridge.errors import did_you_mean
-from bridge.model.quantity import Rate, say_duration
-from bridge.observe import looks_secret
+from bridge.settings.store_url import sqlite_file, store_url
 
 _LISTEN = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
-_DATABASES = ("sqlite", "postgresql")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,24 +75,7 @@ def _directory(info: ValidationInfo) -> Path:
 
 
 def _store_url(value: object, info: ValidationInfo) -> str:
-    """The message never shows the address, because a password may stand in it."""
-    wrong = ValueError('must be "sqlite:///data/bridge.db" or "postgresql://user@host/db"')
-    if not isinstance(value, str) or "\0" in value:
-        raise wrong
-    try:
-        url = make_url(value)
-        database = url.get_backend_name()
-    except (ArgumentError, ValueError):
-        raise wrong from None
-    if database not in _DATABASES:
-        raise wrong
-    if database != "sqlite":
-        return value
-    if not url.database or url.database == ":memory:":
-        raise ValueError(
-            'a store in memory would forget what was acknowledged: name a file, "sqlite:///data/bridge.db"'
-        )
-    return url.set(database=str(_directory(info) / url.database)).render_as_string(hide_password=False)
+    return store_url(value, _directory(info))
 
 
 def _retention(value: object) -> object:
@@ -143,16 +122,22 @@ class ServerSettings(Options):
 
 
 class StoreSettings(Options):
-    """The durable state. A retention of 0 keeps everything; a SQLite file in `url` is absolute."""
+    """The durable state. A retention of 0 keeps everything; a SQLite file in `url` is absolute.
+
+    Where several servers share the store, one that gives no sign of life for as long as the `lease` loses its
+    deliveries to the others.
+    """
 
     url: Annotated[str, PlainValidator(_store_url)] = Field(
         default="sqlite:///data/bridge.db", validate_default=True, repr=False
     )
     retention: Annotated[Duration, BeforeValidator(_retention)] = timedelta(days=90)
+    lease: Duration = Field(default=timedelta(seconds=30), ge=timedelta(seconds=1), le=timedelta(hours=1))
 
     @property
-    def address(self) -> URL:
-        return make_url(self.url)
+    def file(self) -> Path | None:
+        """The file of a SQLite store."""
+        return sqlite_file(self.url)
 
 
 class RulebookSettings(Options):
@@ -191,39 +176,4 @@ class Settings:
     @property
     def data_directory(self) -> Path:
         """Where the bridge may write: beside the SQLite file, else `data` beside the settings."""
-        address = self.store.address
-        if address.get_backend_name() == "sqlite" and address.database:
-            return Path(address.database).parent
-        return self.directory / "data"
-
-    def describe(self) -> dict[str, object]:
-        """The settings as plain values for a log or a page; whatever is secret is `<secret>`."""
-        return {
-            "file": str(self.file) if self.file else None,
-            "server": _plain(self.server),
-            "store": {"url": self.store.address.set(query={}).render_as_string()}
-            | {"retention": _plain(self.store.retention), "data": str(self.data_directory)},
-            "rulebook": _plain(self.rulebook),
-            "log": _plain(self.log),
-            "accounts": _plain(self.accounts),
-        }
-
-
-def _plain(value: object, name: str = "") -> object:
-    """Names are looked at as well as types, because a platform may take a token it never checks as a plain text."""
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case BaseModel():
-            return {key: _plain(getattr(value, key), key) for key in type(value).model_fields}
-        case Mapping():
-            return {str(key): _plain(item, str(key)) for key, item in value.items()}
-        case tuple() | list() | set() | frozenset():
-            return [_plain(item, name) for item in value]
-        case timedelta():
-            return say_duration(value)
-        case Rate():
-            return f"{value.times} in {say_duration(value.per)}"
-        case Secret():
-            return str(value)
-    return "<secret>" if looks_secret(name) else str(value)
+        return self.directory / "data" if self.store.file is None else self.store.file.parent

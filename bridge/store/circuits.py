@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select
 
 from bridge.clock import from_ms, to_ms
+from bridge.store.locks import lock
 from bridge.store.tables import circuits
 
 
@@ -22,6 +23,7 @@ class Circuit:
 
 def note_circuits(connection: Connection, items: Sequence[Circuit]) -> list[None]:
     """Note how accounts stand now."""
+    lock(connection, "circuit", {item.account for item in items})
     for item in items:
         before = connection.scalar(select(circuits.c.since).where(circuits.c.account == item.account))
         connection.execute(delete(circuits).where(circuits.c.account == item.account))

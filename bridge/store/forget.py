@@ -4,37 +4,30 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Column, Connection, Engine, Table, Text, delete, func, select, update
 
 from bridge.clock import from_ms
 from bridge.errors import StoreError
 from bridge.model.event import Event
-from bridge.store.person import Person
+from bridge.store import tables
+from bridge.store.person import SAID, SHORTEST, Person
+from bridge.store.postgres import is_postgres
 from bridge.store.rows import dump
-from bridge.store.tables import (
-    aliases,
-    attachments,
-    attempts,
-    conversations,
-    deliveries,
-    events,
-    mailbox,
-    memories,
-    metadata,
-)
+from bridge.store.runs import ENDS
+from bridge.store.tables import deliveries, events, runs
 from bridge.store.transitions import move
 
 AT_ONCE = 500
-SHORTEST_TRACE = 5
-"""A shorter name is found in any file."""
 
 
 def erase(connection: Connection, person: Person, now: int) -> None:
     """Delete a person's rows, in one transaction; `now` is in ms.
 
-    The newest event and delivery are emptied instead: numbers are counted from them, and platforms may know those.
+    The newest event and delivery are emptied instead: numbers are counted from them, and platforms may know those. So
+    are runs: that a broadcast went out is no secret of theirs.
 
-    Raises StoreError while something is being sent to them.
+    Raises StoreError while something is being sent to them, or planned.
     """
     for some in _parts(person.deliveries):
         claimed = select(func.count()).where(deliveries.c.id.in_(some), deliveries.c.state == "claimed")
@@ -48,14 +41,19 @@ def erase(connection: Connection, person: Person, now: int) -> None:
         _empty_event(connection, newest_event, now)
     if newest_delivery in person.deliveries:
         _empty_delivery(connection, newest_delivery, now)
-    _drop(connection, mailbox.c.delivery, person.deliveries)
-    _drop(connection, attempts.c.delivery, person.deliveries)
-    _drop(connection, deliveries.c.id, person.deliveries - {newest_delivery})
-    _drop(connection, events.c.id, person.events - {newest_event})
-    _drop(connection, conversations.c.key, person.conversations)
-    _drop(connection, memories.c.key, person.memories)
-    _drop(connection, aliases.c.name, person.aliases)
-    _drop(connection, attachments.c.token, person.files)
+    for number in person.runs:
+        _empty_run(connection, number)
+    for key, keys in (
+        (tables.mailbox.c.delivery, person.deliveries),
+        (tables.attempts.c.delivery, person.deliveries),
+        (deliveries.c.id, person.deliveries - {newest_delivery}),
+        (events.c.id, person.events - {newest_event}),
+        (tables.conversations.c.key, person.conversations),
+        (tables.memories.c.key, person.memories),
+        (tables.aliases.c.name, person.aliases),
+        (tables.attachments.c.token, person.files),
+    ):
+        _drop(connection, key, keys)
 
 
 def _drop(connection: Connection, key: Column[Any], keys: Collection[Any]) -> None:
@@ -88,15 +86,33 @@ def _empty_delivery(connection: Connection, number: int, now: int) -> None:
     connection.execute(update(deliveries).where(this).values(**nothing, event=None, person=None))
 
 
+def _empty_run(connection: Connection, number: int) -> None:
+    row = connection.execute(select(runs).where(runs.c.id == number)).one()
+    if row.state not in ENDS and row.planned_at is None:
+        raise StoreError(f"run {number} of {row.broadcast} is about them, and not planned yet; try again, or cancel it")
+    said = {
+        name: dump({part: value for part, value in msgspec.json.decode(document).items() if part not in SAID})
+        for name, document in (("asked", row.asked), ("plan", row.plan))
+        if document is not None
+    }
+    # A cursor that was left behind names the person at whom planning had stopped.
+    left = {"cursor": None, "detail": row.detail and "forgotten"} if row.state in ENDS else {}
+    connection.execute(update(runs).where(runs.c.id == number).values(**said, **left))
+
+
 def compact(engine: Engine) -> None:
     """Write the whole database anew, without anything that was ever deleted; writers wait meanwhile.
 
-    SQLite overwrites what is deleted, but not the copies that are left in a page when rows move to another one.
+    SQLite overwrites what is deleted, but not the copies that are left in a page when rows move to another one. On
+    PostgreSQL the room of deleted rows is given free, and nobody waits; what is in it stays until it is used again.
 
     Raises StoreError where others keep its log of changes busy.
     """
     with engine.connect() as connection:
         cursor = connection.connection.cursor()
+        if is_postgres(connection):
+            cursor.execute(f"VACUUM {', '.join(tables.metadata.tables)}")
+            return
         cursor.execute("VACUUM")
         busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (0,)
     if busy:
@@ -105,7 +121,7 @@ def compact(engine: Engine) -> None:
 
 def traces(database: Path, names: Collection[str]) -> set[str]:
     """The names that the files of the database still hold somewhere, in capitals or not."""
-    wanted = {name: name.encode().lower() for name in names if len(name) >= SHORTEST_TRACE}
+    wanted = {name: name.encode().lower() for name in names if len(name) >= SHORTEST}
     found: set[str] = set()
     for path in (database, database.with_name(f"{database.name}-wal")):
         if not wanted or not path.exists():
@@ -122,7 +138,7 @@ def traces(database: Path, names: Collection[str]) -> set[str]:
 def mentions(connection: Connection, name: str) -> dict[str, int]:
     """Where other people's rows say a name: "events.body" and how many."""
     counts = {}
-    for table in metadata.sorted_tables:
+    for table in tables.metadata.sorted_tables:
         for column in _texts(table):
             count = connection.scalar(select(func.count()).where(column.icontains(name, autoescape=True)))
             if count:

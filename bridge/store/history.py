@@ -1,4 +1,4 @@
-"""What a person looks up: deliveries with their attempts, and how many there are of each kind."""
+"""What a person looks up: deliveries, with their attempts and the events they answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import Connection, Row, select
 
 from bridge.clock import from_ms
 from bridge.model.delivery import Delivery, State
 from bridge.model.event import Event
 from bridge.store.intervene import Filter
 from bridge.store.rows import delivery_from, event_from
-from bridge.store.tables import TROUBLE, UNFINISHED, attempts, deliveries, events
+from bridge.store.tables import attempts, deliveries, events
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,17 +82,6 @@ def tell(connection: Connection, number: int) -> Story | None:
         event=None if event is None else event_from(event.body),
         trace=() if event is None else msgspec.json.decode(event.trace),
     )
-
-
-def count_states(connection: Connection) -> dict[str, int]:
-    """How many deliveries are in each state that a person may have to look at; `sent` would be a long count."""
-    counts: dict[str, int] = {}
-    for condition in (UNFINISHED, TROUBLE):
-        rows = connection.execute(
-            select(deliveries.c.state, func.count()).where(text(condition)).group_by(deliveries.c.state)
-        )
-        counts.update({state: count for state, count in rows})  # noqa: C416 - rows, not pairs, to the type checker
-    return {state: counts.get(state, 0) for state in ("queued", "claimed", "unknown", "dead")}
 
 
 def _listed(row: Row[Any]) -> Listed:

@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, text, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select, text, true
 
 from bridge.clock import to_ms
 from bridge.model.delivery import State
 from bridge.store.lanes import free
+from bridge.store.locks import lock
+from bridge.store.postgres import is_postgres
 from bridge.store.prepared import Prepared
+from bridge.store.signals import say
 from bridge.store.tables import TROUBLE, UNFINISHED, deliveries
 from bridge.store.transitions import move
 
@@ -82,19 +86,32 @@ def replay(
 ) -> list[int]:
     """Queue dead and unknown deliveries again, with their time to live begun anew; gives their numbers, the oldest
     first, `most` at most."""
-    rows = connection.execute(
+    rows = _locked(
+        connection,
         select(deliveries.c.id, deliveries.c.account, deliveries.c.lane, deliveries.c.state)
         .where(chosen.where(), text(TROUBLE))
         .order_by(deliveries.c.id)
-        .limit(most)
-    ).all()
+        .limit(most),
+    )
     taken = _busy(connection, {row.lane for row in rows})
     for row in rows:
         until = to_ms(now + expires_in(row.account))
         due = None if row.lane in taken else to_ms(now)
         _AGAIN[row.state].run(connection, [{"number": row.id, "due": due, "until": until}])
         taken.add(row.lane)
+    if rows:
+        say(connection, "deliveries")
     return [row.id for row in rows]
+
+
+def _locked(connection: Connection, wanted: Select[Any]) -> list[Any]:
+    """The rows that are wanted, with their lanes locked: they stay as they are until the transaction ends."""
+    rows = connection.execute(wanted).all()
+    if not is_postgres(connection):
+        return list(rows)
+    lanes = {row.lane for row in rows}
+    lock(connection, "lane", lanes)
+    return [row for row in connection.execute(wanted.with_for_update()) if row.lane in lanes]
 
 
 def _busy(connection: Connection, lanes: set[str]) -> set[str]:
@@ -108,9 +125,10 @@ def cancel(connection: Connection, chosen: Filter, now: datetime, most: int | No
 
     What is being sent already goes on, and so does what comes after the cancelled in their conversations.
     """
-    rows = connection.execute(
-        select(deliveries.c.id, deliveries.c.lane).where(chosen.where(), _QUEUED).order_by(deliveries.c.id).limit(most)
-    ).all()
+    rows = _locked(
+        connection,
+        select(deliveries.c.id, deliveries.c.lane).where(chosen.where(), _QUEUED).order_by(deliveries.c.id).limit(most),
+    )
     if rows:
         connection.execute(
             move("queued", "cancelled")

@@ -1,7 +1,6 @@
 """Learn: what an operation found becomes facts of its conversation, and what comes after it is due."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -10,6 +9,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from bridge.model.conversation import Conversation, Memory
 from bridge.model.delivery import Delivery, Settled
+from bridge.model.finding import facts_in
 from bridge.observe import log
 from bridge.store.prepared import Prepared, among, as_list
 from bridge.store.rows import conversation_from, conversation_row
@@ -18,7 +18,6 @@ from bridge.store.tables import conversations
 LONGEST_FACT = 2000
 """Characters of a remembered value, written as JSON."""
 
-_NUMBER = re.compile("[0-9]{1,9}")
 _FIND = Prepared(select(conversations.c.key, conversations.c.document).where(among(conversations.c.key, "keys")))
 _KEEP = Prepared(
     update(conversations)
@@ -66,23 +65,3 @@ def _learned(conversation: Conversation, memory: Memory, lesson: Lesson) -> tupl
         log(delivery=lesson.delivery.id).warning("found too much to remember", fact=name, most=LONGEST_FACT)
         del facts[name]
     return conversation if command.then is None else conversation.arm(command.then), memory.remember(facts)
-
-
-def facts_in(found: object, keep: Mapping[str, str]) -> dict[str, object]:
-    """The values at the paths of `keep` ("" is the whole); what is not there is left out.
-
-    A path goes through objects by their names and through lists by numbers: "items.0.id".
-    """
-    values = {name: _at(found, path) for name, path in keep.items()}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _at(value: object, path: str) -> object:
-    for part in path.split(".") if path else ():
-        if isinstance(value, Mapping):
-            value = value.get(part)
-        elif isinstance(value, list) and _NUMBER.fullmatch(part) and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            return None
-    return value

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, not_, select, text
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, case, func, not_, select, text
 
 from bridge.clock import to_ms
 from bridge.store.lanes import free
-from bridge.store.prepared import Prepared
+from bridge.store.locks import lock
+from bridge.store.prepared import Prepared, among, as_list
+from bridge.store.signals import say
 from bridge.store.tables import CLAIMED, deliveries
 from bridge.store.transitions import move, stay
 
@@ -41,6 +43,9 @@ class Heirs:
     ask: tuple[str, ...] = ()
 
 
+_AT_ONCE = 500
+
+
 class Begun(Struct, frozen=True, kw_only=True):
     """An attempt begins at a delivery that is not to be sent again where nobody knows what came of it."""
 
@@ -52,22 +57,48 @@ class Begun(Struct, frozen=True, kw_only=True):
 _BEGIN = Prepared(
     stay("claimed")
     .where(deliveries.c.id == bindparam("number"), deliveries.c.worker == bindparam("who"))
-    .values(unsure_since=func.coalesce(deliveries.c.unsure_since, bindparam("since")))
+    .values(unsure_since=func.coalesce(deliveries.c.unsure_since, bindparam("since", type_=BigInteger)))
 )
 
 
-def begin(connection: Connection, items: Sequence[Begun]) -> list[None]:
-    """Note attempts before they are made, so that what a worker had only claimed when it died is known as not sent."""
-    _BEGIN.run(connection, [{"number": one.delivery, "who": one.worker, "since": to_ms(one.at)} for one in items])
-    return [None] * len(items)
+_RENEW = Prepared(
+    stay("claimed")
+    .where(among(deliveries.c.id, "numbers"), deliveries.c.worker == bindparam("who"))
+    .values(wake_at=bindparam("until", type_=BigInteger))
+)
+_OWN = Prepared(
+    select(deliveries.c.id).where(
+        among(deliveries.c.id, "numbers"), deliveries.c.worker == bindparam("who"), deliveries.c.state == "claimed"
+    )
+)
 
 
-def renew(connection: Connection, items: Sequence[Held]) -> list[None]:
-    """Keep the claims of a worker that is alive."""
-    for item in items:
-        held = and_(deliveries.c.id.in_(item.numbers), deliveries.c.worker == item.worker)
-        connection.execute(stay("claimed").where(held).values(wake_at=to_ms(item.at + item.lease)))
-    return [None] * len(items)
+def begin(connection: Connection, items: Sequence[Begun]) -> list[bool]:
+    """Note attempts before they are made, so that what a worker had only claimed when it died is known as not sent.
+
+    Gives whether each delivery is still its worker's: what was not begun before its lease ran out, another may send.
+    """
+    rows = [{"number": one.delivery, "who": one.worker, "since": to_ms(one.at)} for one in items]
+    if _BEGIN.run(connection, rows) == len(items):
+        return [True] * len(items)
+    numbers = as_list(one.delivery for one in items)
+    own = {
+        (worker, number)
+        for worker in {one.worker for one in items}
+        for (number,) in _OWN.fetch(connection, numbers=numbers, who=worker)
+    }
+    return [(one.worker, one.delivery) in own for one in items]
+
+
+def renew(connection: Connection, items: Sequence[Held]) -> list[frozenset[int]]:
+    """Keep the claims of a worker that is alive; gives those of the deliveries that are still its own."""
+    return [_renew(connection, item) for item in items]
+
+
+def _renew(connection: Connection, item: Held) -> frozenset[int]:
+    numbers = as_list(item.numbers)
+    _RENEW.run(connection, [{"numbers": numbers, "who": item.worker, "until": to_ms(item.at + item.lease)}])
+    return frozenset(number for (number,) in _OWN.fetch(connection, numbers=numbers, who=item.worker))
 
 
 def release(connection: Connection, items: Sequence[Held]) -> list[int]:
@@ -85,8 +116,13 @@ def take_over(connection: Connection, items: Sequence[Heirs]) -> list[int]:
 
 
 def run_out(connection: Connection, item: Heirs) -> int:
-    """Give back what is held past its lease; gives how many."""
-    return _abandon(connection, and_(text(CLAIMED), deliveries.c.wake_at <= to_ms(item.at)), item)
+    """Give back what is held past its lease, some of it at a time; gives how many."""
+    late = and_(text(CLAIMED), deliveries.c.wake_at <= to_ms(item.at))
+    rows = connection.execute(select(deliveries.c.id, deliveries.c.lane).where(late).limit(_AT_ONCE)).all()
+    if not rows:
+        return 0
+    lock(connection, "lane", {row.lane for row in rows})
+    return _abandon(connection, and_(late, deliveries.c.id.in_([row.id for row in rows])), item)
 
 
 def _abandon(connection: Connection, held: ColumnElement[bool], item: Heirs) -> int:
@@ -125,4 +161,7 @@ def _began(item: Heirs) -> ColumnElement[int]:
 
 def _release(connection: Connection, held: ColumnElement[bool], now: datetime) -> int:
     back = move("claimed", "queued").where(held).values(wake_at=to_ms(now), worker=None)
-    return connection.execute(back).rowcount
+    count = connection.execute(back).rowcount
+    if count:
+        say(connection, "deliveries")
+    return count

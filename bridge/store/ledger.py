@@ -1,19 +1,23 @@
 """The ledger: a page that is read from the store, in a few queries, and written to it, one statement a table."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.clock import to_ms
 from bridge.model.conversation import Timer, known
 from bridge.model.delivery import Delivery, State, Urgency
-from bridge.model.event import Event
+from bridge.model.event import NOBODY, Event
+from bridge.store.failures import PassingError
+from bridge.store.locks import lock
+from bridge.store.numbers import numbers
 from bridge.store.outgoing import ours
 from bridge.store.page import Page, memory_keys
-from bridge.store.prepared import Prepared, among, as_list
+from bridge.store.postgres import is_postgres
+from bridge.store.prepared import Prepared, among, as_list, in_one_go
 from bridge.store.rows import (
     conversation_from,
     conversation_key,
@@ -34,19 +38,25 @@ _CONVERSATIONS = Prepared(
 )
 _MEMORIES = Prepared(select(memories.c.key, memories.c.document).where(among(memories.c.key, "keys")))
 _BUSY = Prepared(select(deliveries.c.lane).where(among(deliveries.c.lane, "lanes"), text(UNFINISHED)))
-_LAST_EVENT = Prepared(select(func.max(events.c.id)))
-_LAST_DELIVERY = Prepared(select(func.max(deliveries.c.id)))
+# What all conversations of an account share is locked by its row, so that it serves as the lock and as what it locks.
+_SHARED = Prepared(
+    select(memories.c.key, memories.c.document)
+    .where(among(memories.c.key, "keys"))
+    .order_by(memories.c.key)
+    .with_for_update()
+)
 _NEW_EVENT = Prepared(insert(events), [column.name for column in events.c])
 _NEW_DELIVERY = Prepared(insert(deliveries), [column.name for column in deliveries.c])
-_EVENTS = select(events.c.id, events.c.body).where(events.c.id.in_(bindparam("numbers", expanding=True)))
+_EVENTS = Prepared(select(events.c.id, events.c.body).where(among(events.c.id, "numbers")))
 _DUE = (
     select(conversations.c.key)
     .where(text(TIMED), conversations.c.wake_at <= bindparam("now"))
     .order_by(conversations.c.wake_at)
     .limit(bindparam("most"))
 )
+_GONE = Prepared(delete(memories).where(among(memories.c.key, "keys")))
 # The identity belongs to the newest event that has it: an older one, past its time, gives it up.
-_AGE_OUT = update(events).where(events.c.identity == bindparam("old")).values(identity=bindparam("new"))
+_AGE_OUT = Prepared(update(events).where(events.c.identity == bindparam("old")).values(identity=bindparam("new")))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,28 +66,35 @@ class Claim:
 
     worker: str
     until: datetime
-    full: Collection[tuple[str, Urgency]] = ()
+    full: Container[tuple[str, Urgency]] = ()
 
 
 class Ledger(Page):
-    """Has what `coming` events touch, and the conversations of `keys` with the events that their timers are about."""
+    """Has what `coming` events touch, and the conversations of `keys` with the events that their timers are about.
+
+    Where several servers share a store, all of it is locked before it is read, until the transaction ends: first the
+    conversations, then their contacts, then what whole accounts remember, each in one order for everybody.
+    """
 
     def __init__(
         self, connection: Connection, coming: Sequence[Event], now: datetime, *, keys: Collection[str] = ()
     ) -> None:
         super().__init__(now)
         self._connection = connection
-        marks = as_list({identity(event) for event in coming})
-        self._seen = dict(_REPEATS.fetch(connection, identities=marks))
         wanted = {conversation_key(event.account, event.conversation) for event in coming}.union(keys)
-        found = _CONVERSATIONS.fetch(connection, keys=as_list(wanted))
-        self._conversations = {key: conversation_from(document) for key, document in found}
-        remembered = _MEMORIES.fetch(connection, keys=as_list(self._memory_keys(coming, keys)))
-        self._memories = {key: memory_from(document) for key, document in remembered}
-        referred = [(event.account, event.reference) for event in coming if event.reference is not None]
-        self._ours = ours(connection, referred) if referred else set()
-        self._last_event = _LAST_EVENT.fetch(connection)[0][0] or 0
-        self._counts_deliveries = False
+        with in_one_go(connection):
+            lock(connection, "conversation", wanted)
+            seen = _REPEATS.ask(connection, identities=as_list({identity(event) for event in coming}))
+            found = _CONVERSATIONS.ask(connection, keys=as_list(wanted))
+            self._seen = dict(seen())
+            self._conversations = {key: conversation_from(document) for key, document in found()}
+            remembered = self._remembered(self._memory_keys(coming, keys))
+            self._event_numbers = numbers(connection, "events", len(coming) + len(keys))
+            self._delivery_numbers = numbers(connection, "deliveries", len(coming) + len(keys))
+            self._memories = {key: memory_from(document) for key, document in remembered()}
+            referred = [(event.account, event.reference) for event in coming if event.reference is not None]
+            self._ours = ours(connection, referred) if referred else set()
+        self._stored = frozenset(self._memories)
         waiting = [conversation for key in keys if (conversation := self.conversation(key)) is not None]
         self._earlier = self._events_of(timer for conversation in waiting for timer in conversation.due(self.at))
 
@@ -86,52 +103,80 @@ class Ledger(Page):
         wanted: set[str] = set()
         for event in coming:
             before = self._conversations.get(conversation_key(event.account, event.conversation))
-            contact = event.contact if before is None else known(before[0].contact, event.contact)
+            earlier = NOBODY if before is None else before[0].contact
+            contact = known(earlier, event.contact)
             wanted.update(memory_keys(event.account, event.conversation, contact).values())
+            if contact is not earlier:
+                # What was remembered before they had these names is to be found under them from now on.
+                wanted.add(memory_keys(event.account, event.conversation, earlier)["contact"])
         for key in keys:
             if (conversation := self.conversation(key)) is None:
                 continue
             wanted.update(memory_keys(conversation.account, conversation.id, conversation.contact).values())
         return wanted
 
+    def _remembered(self, wanted: set[str]) -> Callable[[], Iterable[tuple[str, str]]]:
+        """What gives the documents of memories by their keys."""
+        if not is_postgres(self._connection):
+            return _MEMORIES.ask(self._connection, keys=as_list(wanted))
+        contacts = {key for key in wanted if _is_own(key)}
+        lock(self._connection, "contact", contacts)
+        own = _MEMORIES.ask(self._connection, keys=as_list(contacts))
+        shared = _SHARED.ask(self._connection, keys=as_list(wanted - contacts))
+        return lambda: [*own(), *shared()]
+
     def _events_of(self, timers: Iterable[Timer]) -> dict[int, Event]:
-        numbers = {number for timer in timers for number in timer.events}
-        rows = self._connection.execute(_EVENTS, {"numbers": sorted(numbers)}).all() if numbers else ()
-        return {row.id: event_from(row.body) for row in rows}
+        wanted = {number for timer in timers for number in timer.events}
+        found = _EVENTS.fetch(self._connection, numbers=as_list(wanted)) if wanted else ()
+        return {number: event_from(body) for number, body in found}
 
     def event(self, number: int) -> Event | None:
         return self._earlier.get(number) or super().event(number)
 
-    def next_delivery(self) -> int:
-        if not self._counts_deliveries:
-            self._last_delivery = _LAST_DELIVERY.fetch(self._connection)[0][0] or 0
-            self._counts_deliveries = True
-        return super().next_delivery()
-
     def write(self, claim: Claim) -> tuple[Delivery, ...]:
         """Write everything; gives the deliveries that `claim` now holds."""
+        if self.asked:
+            ask(self._connection, self.asked)
+        begun = self._begin_memories()
+        with in_one_go(self._connection):
+            self._write_events()
+            if self._gone_memories:
+                _GONE.execute(self._connection, keys=as_list(self._gone_memories))
+            self._write_memories(self._changed_memories - begun)
+            return self._write_deliveries(claim) if self.entries else ()
+
+    def _write_events(self) -> None:
         if self._aged_out:
-            self._connection.execute(_AGE_OUT, self._aged_out)
+            _AGE_OUT.run(self._connection, self._aged_out)
         if self.recorded:
             rows = [event_row(one.number, one.mark, one.event, self.at, one.trace) for one in self.recorded]
             _NEW_EVENT.run(self._connection, rows)
         if self._changed_conversations:
             rows = [conversation_row(key, *self._conversations[key]) for key in self._changed_conversations]
             _KEEP_CONVERSATION.run(self._connection, rows)
-        if self._changed_memories:
-            rows = [
-                {"key": key, "document": dump(self._memories[key]), "changed_at": self.at}
-                for key in self._changed_memories
-            ]
-            _KEEP_MEMORY.run(self._connection, rows)
         if self._also_known:
             _ALSO_KNOWN.run(self._connection, [{"name": name, "key": key} for name, key in self._also_known])
-        if self.asked:
-            ask(self._connection, self.asked)
-        return self._write_deliveries(claim) if self.entries else ()
+
+    def _begin_memories(self) -> set[str]:
+        """Write what is remembered for whole accounts for the first time: a row that was not there was not locked.
+
+        Raises PassingError where another server has begun to remember something for the same account meanwhile.
+        """
+        begun = {key for key in self._changed_memories if key not in self._stored and not _is_own(key)}
+        if begun and _BEGIN_MEMORY.run(self._connection, self._memory_rows(begun)) < len(begun):
+            raise PassingError("another server has begun to remember something for the same account")
+        return begun
+
+    def _write_memories(self, changed: set[str]) -> None:
+        if changed:
+            _KEEP_MEMORY.run(self._connection, self._memory_rows(changed))
+
+    def _memory_rows(self, keys: set[str]) -> list[dict[str, object]]:
+        return [{"key": key, "document": dump(self._memories[key]), "changed_at": self.at} for key in sorted(keys)]
 
     def _write_deliveries(self, claim: Claim) -> tuple[Delivery, ...]:
         lanes = {entry.delivery.lane for entry in self.entries if entry.state == "queued"}
+        lock(self._connection, "lane", lanes)
         busy = {lane for (lane,) in _BUSY.fetch(self._connection, lanes=as_list(lanes))}
         rows: list[dict[str, object]] = []
         claimed: list[Delivery] = []
@@ -168,13 +213,35 @@ def due_conversations(connection: Connection, now: datetime, most: int) -> list[
     return list(connection.scalars(_DUE, {"now": to_ms(now), "most": most}))
 
 
-def _upsert(table: Table) -> Prepared:
-    new = sqlite.insert(table)
+def _is_own(key: str) -> bool:
+    """Whether a memory is a contact's, so that it is locked by its key; others belong to whole accounts."""
+    return key.startswith("contact/")
+
+
+def _insert(table: Table) -> Prepared:
+    """An insert that leaves alone what is there already."""
     names = [column.name for column in table.c]
-    changing = {name: new.excluded[name] for name in names if name not in ("key", "account")}
-    return Prepared(new.on_conflict_do_update(index_elements=["key"], set_=changing), names)
+    return Prepared(
+        sqlite.insert(table).on_conflict_do_nothing(),
+        names,
+        postgresql=postgresql.insert(table).on_conflict_do_nothing(),
+    )
 
 
-_ALSO_KNOWN = Prepared(sqlite.insert(aliases).on_conflict_do_nothing(), ["name", "key"])
+def _upsert(table: Table) -> Prepared:
+    names = [column.name for column in table.c]
+    changing = [name for name in names if name not in ("key", "account")]
+    old, new = sqlite.insert(table), postgresql.insert(table)
+    return Prepared(
+        old.on_conflict_do_update(index_elements=["key"], set_={name: old.excluded[name] for name in changing}),
+        names,
+        postgresql=new.on_conflict_do_update(
+            index_elements=["key"], set_={name: new.excluded[name] for name in changing}
+        ),
+    )
+
+
+_ALSO_KNOWN = _insert(aliases)
+_BEGIN_MEMORY = _insert(memories)
 _KEEP_CONVERSATION = _upsert(conversations)
 _KEEP_MEMORY = _upsert(memories)

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select, text
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.clock import from_ms, to_ms
+from bridge.store.locks import lock
+from bridge.store.prepared import Prepared
 from bridge.store.rows import dump
+from bridge.store.signals import say
 from bridge.store.tables import OPEN, attachments, conversations, mailbox
 
 OPEN_FOR = timedelta(hours=24)
@@ -65,11 +68,22 @@ class Mail:
     at: datetime
 
 
+_POST = Prepared(
+    sqlite.insert(mailbox).on_conflict_do_nothing(index_elements=["delivery"]),
+    ["name", "delivery", "body", "at"],
+    postgresql=postgresql.insert(mailbox).on_conflict_do_nothing(index_elements=["delivery"]),
+)
+
+
 def post(connection: Connection, items: Sequence[Mail]) -> list[None]:
     """Put mail into mailboxes, once a delivery however often it is tried."""
-    new = sqlite.insert(mailbox)
+    # Numbers are given out and seen in one order: a browser asks for what came after the last that it saw.
+    names = {m.mailbox for m in items}
+    lock(connection, "mailbox", names)
+    for name in names:
+        say(connection, "mail", name)
     rows = [{"name": m.mailbox, "delivery": m.delivery, "body": dump(m.body), "at": to_ms(m.at)} for m in items]
-    connection.execute(new.on_conflict_do_nothing(index_elements=["delivery"]), rows)
+    _POST.run(connection, rows)
     return [None] * len(items)
 
 

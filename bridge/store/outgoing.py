@@ -1,6 +1,6 @@
 """The deliveries as the worker sees them: which accounts have some that are due, and claiming them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ from bridge.clock import to_ms
 from bridge.model.delivery import URGENCIES, Delivery, Urgency
 from bridge.store.lanes import claim_rows, rows_of
 from bridge.store.leases import Heirs, run_out
+from bridge.store.postgres import is_postgres
 from bridge.store.prepared import Prepared, among, as_list
 from bridge.store.rows import delivery_from
 from bridge.store.tables import CLAIMED, DUE, REFERRED, deliveries
@@ -64,6 +65,23 @@ _NEXT_URGENCY = Prepared(
     _FIRST.where(deliveries.c.account == bindparam("after"), deliveries.c.urgency > bindparam("rank"))
 )
 _NEXT_ACCOUNT = Prepared(_FIRST.where(deliveries.c.account > bindparam("after")))
+# On PostgreSQL each question costs a message there and back, so it takes all the steps by itself.
+_BACKLOGS = Prepared(
+    text(
+        f"""
+        WITH RECURSIVE first AS (
+            (SELECT account, urgency, wake_at FROM deliveries WHERE {DUE} ORDER BY account, urgency, wake_at LIMIT 1)
+            UNION ALL
+            SELECT next.* FROM first, LATERAL (
+                SELECT account, urgency, wake_at FROM deliveries
+                WHERE {DUE} AND (account, urgency) > (first.account, first.urgency)
+                ORDER BY account, urgency, wake_at LIMIT 1
+            ) AS next
+        )
+        SELECT account, urgency, wake_at FROM first
+        """  # noqa: S608 - DUE is ours
+    )
+)
 _FIRST_LEASE = Prepared(select(func.min(deliveries.c.wake_at)).where(text(CLAIMED)))
 _DUE = Prepared(
     select(deliveries.c.id)
@@ -75,6 +93,8 @@ _DUE = Prepared(
     )
     .order_by(deliveries.c.wake_at, deliveries.c.id)
     .limit(bindparam("most", type_=Integer))
+    # What another server is just taking is its own.
+    .with_for_update(skip_locked=True)
 )
 _OURS = Prepared(
     select(deliveries.c.account, deliveries.c.reference).where(
@@ -85,15 +105,19 @@ _OURS = Prepared(
 
 def standing(connection: Connection) -> Standing:
     """What waits, at the cost of one step in an index for each account and urgency, however long the backlogs are."""
-    backlogs: list[Backlog] = []
+    found = _BACKLOGS.fetch(connection) if is_postgres(connection) else _backlogs(connection)
+    backlogs = tuple(Backlog(account=account, urgency=URGENCIES[rank], due=due) for account, rank, due in found)
+    [(lease,)] = _FIRST_LEASE.fetch(connection)
+    return Standing(backlogs=backlogs, lease=lease)
+
+
+def _backlogs(connection: Connection) -> Iterator[tuple[str, int, int]]:
     after, rank = "", -1
     while found := (
         _NEXT_URGENCY.fetch(connection, after=after, rank=rank) or _NEXT_ACCOUNT.fetch(connection, after=after)
     ):
         [(after, rank, due)] = found
-        backlogs.append(Backlog(account=after, urgency=URGENCIES[rank], due=due))
-    [(lease,)] = _FIRST_LEASE.fetch(connection)
-    return Standing(backlogs=tuple(backlogs), lease=lease)
+        yield after, rank, due
 
 
 def claim(connection: Connection, items: Sequence[Take]) -> list[list[Delivery]]:
@@ -112,7 +136,7 @@ def _claim_for(connection: Connection, item: Take) -> list[Delivery]:
         )
     ]
     rows = {row.id: row for row in rows_of(connection, numbers)}
-    claim_rows(connection, dict.fromkeys(numbers, (item.worker, until)))
+    claim_rows(connection, numbers, item.worker, until)
     return [delivery_from(rows[number]) for number in numbers]
 
 

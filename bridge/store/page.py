@@ -4,9 +4,12 @@ It is changed while events are looked at in order. A `Ledger` is a page that is 
 the lab's page is never written.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import datetime
-from typing import Literal
+from itertools import count
+from operator import attrgetter
+from typing import Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +18,7 @@ from bridge.clock import to_ms
 from bridge.model.broadcast import Asked
 from bridge.model.conversation import EMPTY, Conversation, Memory, Scope, Timer, begin
 from bridge.model.delivery import Delivery, Reason, State
-from bridge.model.event import Contact, Event
+from bridge.model.event import NOBODY, Contact, Event
 from bridge.model.facts import Facts
 from bridge.store.rows import conversation_key, identity
 
@@ -51,10 +54,12 @@ class Page:
         self._memories: dict[str, Memory] = {}
         self._changed_conversations: set[str] = set()
         self._changed_memories: set[str] = set()
+        self._gone_memories: set[str] = set()
         self._also_known: set[tuple[str, str]] = set()
         self._aged_out: list[dict[str, str]] = []
-        self._last_event = 0
-        self._last_delivery = 0
+        self._event_numbers: Iterator[int] = count(1)
+        self._delivery_numbers: Iterator[int] = count(1)
+        self._upcoming: int | None = None
         self.turn_to(now)
 
     def turn_to(self, now: datetime) -> None:
@@ -83,14 +88,18 @@ class Page:
 
     def event(self, number: int) -> Event | None:
         """A recorded event that a timer is about; None where it is kept no more."""
-        place = number - 1 - (self._last_event - len(self.recorded))
-        return self.recorded[place].event if 0 <= place < len(self.recorded) else None
+        place = bisect_left(self.recorded, number, key=_number)
+        found = self.recorded[place] if place < len(self.recorded) else None
+        return found.event if found is not None and found.number == number else None
 
     def facts(self, event: Event) -> Facts:
         """The event with its conversation (the event counted in) and what is remembered."""
         known = self._conversations.get(conversation_key(event.account, event.conversation))
-        conversation = (begin(event) if known is None else known[0]).after(event).heard(event, self.at)
-        return self._facts(event, conversation, EMPTY if known is None else known[1])
+        before = begin(event) if known is None else known[0]
+        facts = self._facts(event, before.after(event).heard(event, self.at), EMPTY if known is None else known[1])
+        if (moved := self._moved(before.contact, facts.conversation)) is None:
+            return facts
+        return replace(facts, memories={**facts.memories, "contact": moved[2]})
 
     def facts_later(self, event: Event, key: str) -> Facts:
         """An event of before with its conversation and what is remembered as they stand now."""
@@ -107,7 +116,9 @@ class Page:
 
     def next_event(self) -> int:
         """The number of the event that is recorded next."""
-        return self._last_event + 1
+        if self._upcoming is None:
+            self._upcoming = next(self._event_numbers)
+        return self._upcoming
 
     def record(self, event: Event, trace: object) -> int:
         """Note the event; gives its number."""
@@ -115,16 +126,52 @@ class Page:
         if (before := self._seen.get(mark)) is not None:
             self._aged_out.append({"old": mark, "new": f"{mark}@{before}"})
         self._seen[mark] = self.at
-        self._last_event += 1
-        self.recorded.append(Recorded(number=self._last_event, mark=mark, event=event, trace=trace))
-        return self._last_event
+        number, self._upcoming = self.next_event(), None
+        self.recorded.append(Recorded(number=number, mark=mark, event=event, trace=trace))
+        return number
 
     def keep(self, conversation: Conversation) -> None:
-        """Note how a conversation now stands."""
+        """Note how a conversation now stands. What is remembered of its contact follows them to their new names."""
         key = conversation_key(conversation.account, conversation.id)
         known = self._conversations.get(key)
         self._conversations[key] = conversation, EMPTY if known is None else known[1]
         self._changed_conversations.add(key)
+        before = NOBODY if known is None else known[0].contact
+        if before != conversation.contact:
+            self._follow(before, conversation)
+
+    def _follow(self, before: Contact, conversation: Conversation) -> None:
+        if (moved := self._moved(before, conversation)) is not None:
+            old, new, memory = moved
+            if not (before.email or before.phone) or self._memories[old].only_in == conversation.id:
+                del self._memories[old]
+                self._gone_memories.add(old)
+                self._changed_memories.discard(old)
+            self._keep_memory(new, memory)
+        key = memory_keys(conversation.account, conversation.id, conversation.contact)["contact"]
+        if key in self._memories:
+            self._also_known.update((name, key) for name in aliases_of(conversation.contact))
+
+    def _moved(self, before: Contact, conversation: Conversation) -> tuple[str, str, Memory] | None:
+        """From where and to where what is remembered goes now that more is known of a contact, with what is there
+        already; None where it stays.
+
+        An address that others have used too (who share a telephone, or give somebody else's) may still be theirs, so
+        there it stays as well.
+        """
+        if not _is_more_of(before, conversation.contact):
+            return None
+        old = memory_keys(conversation.account, conversation.id, before)["contact"]
+        new = memory_keys(conversation.account, conversation.id, conversation.contact)["contact"]
+        if old == new or old not in self._memories:
+            return None
+        there, memory = self._memories.get(new), self._memories[old]
+        return old, new, memory if there is None else there.joined(memory)
+
+    def _keep_memory(self, key: str, memory: Memory) -> None:
+        self._memories[key] = memory
+        self._changed_memories.add(key)
+        self._gone_memories.discard(key)
 
     def remember(self, conversation: Conversation, changed: Mapping[Scope, Memory]) -> None:
         """Note the memories that were changed about a conversation that is kept."""
@@ -135,10 +182,12 @@ class Page:
                 self._changed_conversations.add(key)
             else:
                 key = memory_keys(conversation.account, conversation.id, conversation.contact)[scope]
-                self._memories[key] = memory
-                self._changed_memories.add(key)
                 if scope == "contact":
+                    before = self._memories.get(key)
+                    is_only = before is None or before.only_in == conversation.id
+                    memory = replace(memory, only_in=conversation.id if is_only else None)
                     self._also_known.update((name, key) for name in aliases_of(conversation.contact))
+                self._keep_memory(key, memory)
 
     def learn(self, key: str, facts: Mapping[str, object], then: Timer | None) -> None:
         """Note what an operation found out for a conversation, and what comes after it."""
@@ -158,12 +207,15 @@ class Page:
         return due
 
     def next_delivery(self) -> int:
-        self._last_delivery += 1
-        return self._last_delivery
+        """The number of the delivery that is noted next."""
+        return next(self._delivery_numbers)
 
     def enqueue(self, entry: Entry) -> None:
         """Note a delivery."""
         self.entries.append(entry)
+
+
+_number = attrgetter("number")
 
 
 def memory_keys(account: str, conversation: str, contact: Contact) -> Mapping[Scope, str]:
@@ -172,14 +224,28 @@ def memory_keys(account: str, conversation: str, contact: Contact) -> Mapping[Sc
     return {"contact": f"contact/{account}/{who}", "account": f"account/{account}", "rule": "rule"}
 
 
-def alias(kind: Literal["email", "phone"], value: str) -> str:
-    """The name under which a contact's memory is found by whoever knows no id of theirs."""
-    return f"{kind}:{value.strip().casefold()}"
+def _is_more_of(before: Contact, after: Contact) -> bool:
+    """Whether a contact is surely who they were before: whoever has another id or another address may be another."""
+    own = before.email or before.phone
+    return not before.id and (not own or own in (after.email, after.phone))
+
+
+Kind = Literal["email", "phone"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def alias(kind: Kind, value: str) -> str:
+    """The name under which a contact's memory is found by whoever knows no id of theirs.
+
+    The letters of an e-mail address have no case; of a telephone number only the digits count, in whatever script.
+    """
+    digits = "".join(str(int(c)) for c in value if c.isdecimal()).removeprefix("00")
+    return f"{kind}:{digits if kind == 'phone' and digits else value.strip().casefold()}"
 
 
 def aliases_of(contact: Contact) -> Iterator[str]:
-    """The names under which the memory of a contact with an id is found besides."""
-    if contact.id and contact.email:
+    """The names under which the memory of a contact is found besides its key."""
+    if contact.email:
         yield alias("email", contact.email)
-    if contact.id and contact.phone:
+    if contact.phone:
         yield alias("phone", contact.phone)

@@ -3,25 +3,37 @@
 It reads whole tables, for nothing in the line needs such an index; so it is for a reader, not for the writer.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Connection, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, and_, or_, select, text
 
 from bridge.model.event import Contact, Event
+from bridge.store.page import KINDS, alias
 from bridge.store.rows import conversation_from, conversation_key, dump, event_from
-from bridge.store.tables import aliases, attachments, conversations, deliveries, events, memories
+from bridge.store.tables import OF_A_RUN, aliases, attachments, conversations, deliveries, events, memories, runs
 
 MOST_NAMES = 100
 """Names by which one person is followed; somebody with more is no person, but a value that many share."""
 
+SHORTEST = 5
+"""A shorter name is found in any text."""
+
+SAID = ("only", "variables")
+"""What somebody has said of a run in its documents."""
+
 _read = msgspec.json.decode
+_BETWEEN = re.compile(r"[=\t/]|, |: ")
+_ON_EVENT = re.compile(r" on event ([0-9]+)$")
 
 
 @dataclass(kw_only=True, slots=True)
 class Person:
-    """The names by which a person is known, and the keys of their rows. `under_way` counts what is being sent now.
+    """The names by which a person is known, and the keys of their rows. `under_way` counts what is being sent now;
+    `runs` are those of broadcasts that were started for them, or by what they wrote.
 
     `names` hold everywhere; `ids` only in the account that gave them: another's 17 is somebody else.
     """
@@ -34,10 +46,12 @@ class Person:
     memories: set[str] = field(default_factory=set)
     aliases: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
+    runs: set[int] = field(default_factory=set)
     under_way: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.conversations or self.events or self.deliveries or self.memories or self.aliases or self.files)
+        rows = (self.conversations, self.events, self.deliveries, self.memories, self.aliases, self.files, self.runs)
+        return any(rows)
 
 
 def find_person(connection: Connection, name: str) -> Person:
@@ -48,8 +62,10 @@ def find_person(connection: Connection, name: str) -> Person:
         new = Person(names=person.names - names, ids=person.ids - ids)
         names, ids = set(person.names), set(person.ids)
         _find_conversations(connection, person, new)
+        _follow_aliases(connection, person, new)
     _find_events(connection, person)
     _find_deliveries(connection, person)
+    _find_runs(connection, person)
     _find_memories(connection, person)
     kept = connection.scalars(select(attachments.c.token).where(attachments.c.token.in_(person.files)))
     person.files = set(kept)
@@ -75,10 +91,30 @@ def _find_conversations(connection: Connection, person: Person, new: Person) -> 
 
 
 def _learn(person: Person, account: str, contact: Contact) -> None:
-    known = set(map(_plain, person.names))
-    person.names.update(name for name in (contact.email, contact.phone) if name and _plain(name) not in known)
+    _learn_names(person, (contact.email, contact.phone))
     if contact.id:
         person.ids.add((account, contact.id))
+
+
+def _learn_names(person: Person, names: Iterable[str | None]) -> None:
+    known = set(map(_plain, person.names))
+    person.names.update(name for name in names if name and _plain(name) not in known)
+
+
+def _follow_aliases(connection: Connection, person: Person, new: Person) -> None:
+    """Note by what else they are remembered, also where their conversations are kept no more."""
+    names, keys = _aliases(new.names), {f"contact/{account}/{who}" for account, who in new.ids}
+    rows = connection.execute(select(aliases).where(or_(aliases.c.name.in_(names), aliases.c.key.in_(keys))))
+    for name, key in rows:
+        _, account, who = key.split("/", 2)
+        if _plain(who) not in set(map(_plain, person.names)):
+            person.ids.add((account, who))
+        kind, _, value = name.partition(":")
+        _learn_names(person, [f"+{value}" if kind == "phone" and value.isdecimal() else value])
+
+
+def _aliases(names: Iterable[str]) -> set[str]:
+    return {alias(kind, name) for name in names for kind in KINDS}
 
 
 def _is(account: str, contact: Contact, person: Person) -> bool:
@@ -112,28 +148,66 @@ def _tokens(event: Event) -> Iterator[str]:
 
 def _find_deliveries(connection: Connection, person: Person) -> None:
     names = set(map(_plain, person.names))
-    columns = (deliveries.c.id, deliveries.c.state, deliveries.c.event, deliveries.c.lane, deliveries.c.recipient)
+    d = deliveries.c
+    called = person.names | {who for _, who in person.ids}
+    talks = {key.partition("/")[2] for key in person.conversations}
     about = or_(
-        deliveries.c.event.in_(person.events),
-        deliveries.c.lane.in_(person.conversations),
-        _says(deliveries.c.recipient, person.names | {who for _, who in person.ids}),
+        d.event.in_(person.events),
+        d.lane.in_(person.conversations),
+        _says(d.recipient, called | talks),
+        and_(text(OF_A_RUN), _says(d.person, called)),
     )
-    for row in connection.execute(select(*columns, deliveries.c.account).where(about)):
+    for row in connection.execute(
+        select(d.id, d.state, d.event, d.lane, d.recipient, d.person, d.account).where(about)
+    ):
         ours = row.event in person.events or row.lane in person.conversations
         to = _values(_read(row.recipient))
+        # Of those whom a broadcast could not be sent to there is no address, only who they are.
+        nobody = not to and not _named(row.person).isdisjoint(map(_plain, called))
         own = names | {_plain(who) for account, who in person.ids if account == row.account}
-        if ours or not to.isdisjoint(own):
+        in_their_talk = any(_plain(who) in to and f"{row.account}/{who}" in person.conversations for who in talks)
+        if ours or nobody or in_their_talk or not to.isdisjoint(own):
             person.deliveries.add(row.id)
             person.under_way += row.state == "claimed"
 
 
-def _values(value: object) -> set[str]:
-    """The texts in an address, however deep."""
+def _named(person: str | None) -> set[str]:
+    """What the key of a recipient may be made of: "email=ann@shop.example", "site/17", "17: account site has..."."""
+    return {_plain(part) for part in _BETWEEN.split(person or "")}
+
+
+def _find_runs(connection: Connection, person: Person) -> None:
+    """Note the runs that went to them alone, that a message of theirs started, or that say a name of theirs."""
+    names = {name.casefold() for name in person.names if len(name) >= SHORTEST}
+    own = {_plain(name) for name in person.names} | {_plain(who) for _, who in person.ids}
+    rows = connection.execute(select(runs.c.id, runs.c.moment, runs.c.asked, runs.c.plan))
+    for row in rows:
+        event = _ON_EVENT.search(row.moment)
+        told = {one for document in (row.asked, row.plan) if document for one in told_of(_read(document))}
+        if (
+            (event is not None and int(event[1]) in person.events)
+            or not own.isdisjoint(map(_plain, told))
+            or any(name in one.casefold() for name in names for one in told)
+        ):
+            person.runs.add(row.id)
+
+
+def told_of(document: Mapping[str, Any]) -> set[str]:
+    """What whoever started a run has said, in its `asked` or its `plan`: to whom alone it goes, and its variables."""
+    return {one for part in SAID for one in _texts(document.get(part, {}))}
+
+
+def _values(address: object) -> set[str]:
+    return set(map(_plain, _texts(address)))
+
+
+def _texts(value: object) -> set[str]:
+    """The texts in an address, or in variables, however deep."""
     if isinstance(value, Mapping):
-        return {text for inner in value.values() for text in _values(inner)}
+        return {one for inner in value.values() for one in _texts(inner)}
     if isinstance(value, list):
-        return {text for inner in value for text in _values(inner)}
-    return {_plain(str(value))}
+        return {one for inner in value for one in _texts(inner)}
+    return {str(value)}
 
 
 def _find_memories(connection: Connection, person: Person) -> None:
@@ -144,8 +218,9 @@ def _find_memories(connection: Connection, person: Person) -> None:
         nobody = who in of_conversations and f"{account}/{who.partition(':')[2]}" in person.conversations
         if nobody or (account, who) in person.ids or _plain(who) in names:
             person.memories.add(key)
+    own = _aliases(person.names)
     for name, key in connection.execute(select(aliases.c.name, aliases.c.key)):
-        if key in person.memories or _plain(name.partition(":")[2]) in names:
+        if key in person.memories or name in own:
             person.aliases.add(name)
 
 

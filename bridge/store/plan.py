@@ -11,12 +11,14 @@ from bridge.clock import from_ms, to_ms
 from bridge.model.conversation import Memory
 from bridge.model.delivery import URGENCIES, OnUnknown, Reason, Reply, State
 from bridge.model.event import Address
+from bridge.store.numbers import numbers
 from bridge.store.prepared import Prepared, among, as_list
 from bridge.store.rows import dump, memory_from
-from bridge.store.tables import OF_A_RUN, UNFINISHED, aliases, deliveries, memories, runs
+from bridge.store.signals import say
+from bridge.store.tables import OF_A_RUN, aliases, deliveries, memories, runs
 
 BROADCAST = URGENCIES.index("broadcast")
-_NOTHING = dump(Reply(text=""))
+NOTHING = dump(Reply(text=""))
 
 
 class Planned(Struct, frozen=True, kw_only=True):
@@ -24,7 +26,7 @@ class Planned(Struct, frozen=True, kw_only=True):
 
     person: str
     to: Address = {}
-    reply: str = _NOTHING
+    reply: str = NOTHING
     zone: str | None = None
     line: int = 0
     state: State = "queued"
@@ -51,7 +53,6 @@ _KNOWN = Prepared(
         text(OF_A_RUN), deliveries.c.run == bindparam("number"), among(deliveries.c.person, "people")
     )
 )
-_LAST = Prepared(select(func.max(deliveries.c.id)))
 _NEW = Prepared(insert(deliveries), [column.name for column in deliveries.c])
 
 
@@ -70,8 +71,8 @@ def _plan(connection: Connection, chunk: Chunk) -> bool:
     for one in chunk.people:
         if one.person not in known:
             fresh.setdefault(one.person, one)
-    number: int = _LAST.fetch(connection)[0][0] or 0
-    rows = [_row(one, chunk, number + count) for count, one in enumerate(fresh.values(), 1)]
+    numbered = zip(numbers(connection, "deliveries", len(fresh)), fresh.values(), strict=False)
+    rows = [_row(one, chunk, number) for number, one in numbered]
     if rows:
         _NEW.run(connection, rows)
     values: dict[str, Any] = {
@@ -132,7 +133,7 @@ class Release(Struct, frozen=True, kw_only=True):
     ahead: timedelta
     expires: timedelta
     allowed: Callable[[str | None, datetime], datetime]
-    most: int = 500
+    most: int = 200
 
 
 class Released(Struct, frozen=True, kw_only=True):
@@ -147,11 +148,12 @@ class Released(Struct, frozen=True, kw_only=True):
     next_at: datetime | None = None
 
 
+# By their states, because by these the index finds them: asked what is unfinished, it would look at the whole run.
 _ON_THE_WAY = Prepared(
     select(func.count()).where(
         text(OF_A_RUN),
         deliveries.c.run == bindparam("number"),
-        text(UNFINISHED),
+        text("state IN ('queued', 'claimed')"),
         deliveries.c.not_before.is_(None),
     )
 )
@@ -209,6 +211,7 @@ def _release(connection: Connection, item: Release) -> Released | None:
         turn = begun + round(gap * len(gone))
     if gone:
         _LET_GO.run(connection, gone)
+        say(connection, "deliveries")
         connection.execute(update(runs).where(runs.c.id == item.run).values(next_turn=turn))
     if later:
         _PUT_OFF.run(connection, later)

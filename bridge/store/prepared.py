@@ -1,24 +1,62 @@
-"""Statements that run for every event, compiled once.
+"""Statements that run for every event, compiled once for each engine.
 
 SQLAlchemy words them, for whichever database, and its connection's own cursor executes them; executed by SQLAlchemy,
 each would be looked up, its rows taken apart and its lists written out anew every time, at several times the cost of
-the statement.
+the statement. Lists travel as one JSON parameter, so that a statement is always the same.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache, partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Column, ColumnElement, Connection, Dialect, bindparam, func, select
+from sqlalchemy import BindParameter, Boolean, Column, ColumnElement, Connection, Dialect, Text, bindparam
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.visitors import InternalTraversal
 
-from bridge.errors import StoreError
+from bridge.store import postgres
+from bridge.store.failures import failure
 
 
-def among(column: Column[Any], name: str) -> ColumnElement[bool]:
-    """Whether a value is in a list that is given as one JSON parameter, so that the statement is always the same."""
-    return column.in_(select(func.json_each(bindparam(name)).table_valued("value").c.value))
+class _List(Text):
+    """A list that is given as one JSON parameter."""
+
+
+def a_list(name: str) -> BindParameter[str]:
+    """The parameter of a statement to which a list is given, as `as_list` makes it."""
+    return bindparam(name, type_=_List())
+
+
+class among(ColumnElement[bool]):  # noqa: N801 - it reads as what it does, as SQLAlchemy's own constructs do
+    """Whether the value of `column` is in the list (see `as_list`) that is given under `name`."""
+
+    inherit_cache = False
+    _is_implicitly_boolean = True
+    type = Boolean()
+    _traverse_internals = [  # noqa: RUF012 - as SQLAlchemy has it
+        ("column", InternalTraversal.dp_clauseelement),
+        ("bind", InternalTraversal.dp_clauseelement),
+    ]
+
+    def __init__(self, column: Column[Any], name: str) -> None:
+        self.column = column
+        self.bind = a_list(name)
+
+
+@compiles(among, "sqlite")
+def _among_in_sqlite(element: among, compiler: SQLCompiler, **options: Any) -> str:
+    column, bind = compiler.process(element.column, **options), compiler.process(element.bind, **options)
+    return f"{column} IN (SELECT value FROM json_each({bind}))"  # noqa: S608 - both are SQLAlchemy's
+
+
+@compiles(among, "postgresql")
+def _among_in_postgresql(element: among, compiler: SQLCompiler, **options: Any) -> str:
+    column, bind = compiler.process(element.column, **options), compiler.process(element.bind, **options)
+    kind = "" if element.column.type.python_type is str else "::bigint"
+    return f"{column} = ANY (ARRAY(SELECT value{kind} FROM json_array_elements_text({bind}::json) AS value))"  # noqa: S608
 
 
 def as_list(values: Iterable[str | int]) -> str:
@@ -26,47 +64,120 @@ def as_list(values: Iterable[str | int]) -> str:
     return orjson.dumps(list(values)).decode()
 
 
-class Prepared:
-    """`columns` are the values that an insert takes; other statements name their own parameters."""
+@contextmanager
+def in_one_go(connection: Connection) -> Iterator[None]:
+    """Statements that are prepared go to the database together, until rows of one of them are wanted.
 
-    def __init__(self, statement: Any, columns: Sequence[str] | None = None) -> None:
-        self._statement = statement
+    So a database that is far away costs few ways there and back. Each statement still sees what those before it did,
+    and waits for the locks that they take. Raises StoreError for any of them.
+    """
+    if not postgres.is_postgres(connection):
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.pipeline():
+            yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise failure(connection, "could not write", error) from None
+
+
+class _Form(NamedTuple):
+    """The SQL, what makes its parameters of given values, and the values that the statement itself gives."""
+
+    sql: str
+    given: Callable[[Mapping[str, Any]], Any]
+    fixed: Mapping[str, Any]
+
+
+class Prepared:
+    """`columns` are the values that an insert takes; other statements name their own parameters.
+
+    Where the engines have different words for it, `postgresql` is the statement for that one.
+    """
+
+    def __init__(self, statement: Any, columns: Sequence[str] | None = None, *, postgresql: Any = None) -> None:
+        self._statements = {"sqlite": statement, "postgresql": statement if postgresql is None else postgresql}
         self._columns = None if columns is None else list(columns)
         self._compiled = lru_cache(maxsize=4)(self._compile)
+        self._bulk = lru_cache(maxsize=4)(self._compile_bulk)
 
-    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute it for all rows; each has a value for every name. Raises StoreError."""
-        sql, in_order, fixed = self._compiled(connection.dialect)
-        if fixed:
-            rows = [{**fixed, **row} for row in rows]
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Execute it for all rows; each has a value for every name, and no two are about the same row of a table.
+
+        Gives how many rows of the table it has changed, which within `in_one_go` nobody knows yet. Raises StoreError.
+        """
         cursor = connection.connection.cursor()
         try:
-            cursor.executemany(sql, [in_order(row) for row in rows])
+            if len(rows) == 1:
+                sql, given, fixed = self._compiled(connection.dialect)
+                cursor.execute(sql, given({**fixed, **rows[0]}))
+            elif postgres.is_postgres(connection):
+                form = self._bulk(connection.dialect)
+                cursor.execute(form.sql, {**form.fixed, "rows": postgres.as_rows(rows)})
+            else:
+                sql, given, fixed = self._compiled(connection.dialect)
+                if fixed:
+                    rows = [{**fixed, **row} for row in rows]
+                cursor.executemany(sql, [given(row) for row in rows])
+            return int(cursor.rowcount)
         except connection.dialect.loaded_dbapi.Error as error:
-            raise StoreError(f"the store could not write: {error}") from None
+            raise failure(connection, "could not write", error) from None
         finally:
             cursor.close()
+
+    def execute(self, connection: Connection, **values: object) -> int:
+        """Execute it once; gives how many rows it has changed, as `run`. Raises StoreError."""
+        cursor = self._executed(connection, "could not write", values)
+        changed = int(cursor.rowcount)
+        cursor.close()
+        return changed
 
     def fetch(self, connection: Connection, **values: object) -> Sequence[Any]:
         """The rows that a query finds, as tuples. Raises StoreError."""
-        sql, in_order, fixed = self._compiled(connection.dialect)
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(sql, in_order({**fixed, **values}))
-            found: Sequence[Any] = cursor.fetchall()
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise StoreError(f"the store could not read: {error}") from None
-        finally:
-            cursor.close()
+        return self.ask(connection, **values)()
+
+    def ask(self, connection: Connection, **values: object) -> Callable[[], Sequence[Any]]:
+        """Ask now what is wanted later; gives what gives the rows. Raises StoreError, and so does that."""
+        cursor = self._executed(connection, "could not read", values)
+
+        def found() -> Sequence[Any]:
+            try:
+                rows: Sequence[Any] = cursor.fetchall()
+            except connection.dialect.loaded_dbapi.Error as error:
+                raise failure(connection, "could not read", error) from None
+            finally:
+                cursor.close()
+            return rows
+
         return found
 
-    def _compile(self, dialect: Dialect) -> tuple[str, Callable[[Mapping[str, Any]], Any], Mapping[str, Any]]:
-        """The SQL, what puts its parameters in order, and the values of those that the statement itself gives."""
-        compiled = self._statement.compile(
+    def _executed(self, connection: Connection, what: str, values: Mapping[str, object]) -> Any:
+        sql, given, fixed = self._compiled(connection.dialect)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(sql, given({**fixed, **values}))
+        except connection.dialect.loaded_dbapi.Error as error:
+            cursor.close()
+            raise failure(connection, what, error) from None
+        return cursor
+
+    def _compile(self, dialect: Dialect) -> _Form:
+        statement = self._statements[dialect.name]
+        compiled = statement.compile(
             dialect=dialect, column_keys=self._columns, compile_kwargs={"render_postcompile": True}
         )
-        given = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
-        return str(compiled), _in_order(tuple(compiled.positiontup)), given
+        fixed = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
+        if compiled.positiontup is None:
+            lists = frozenset(name for bind, name in compiled.bind_names.items() if isinstance(bind.type, _List))
+            return _Form(str(compiled), partial(postgres.without_nul, lists=lists), fixed)
+        return _Form(str(compiled), _in_order(tuple(compiled.positiontup)), fixed)
+
+    def _compile_bulk(self, dialect: Dialect) -> _Form:
+        statement = postgres.in_bulk(self._statements[dialect.name], self._columns, dialect)
+        compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        fixed = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
+        return _Form(str(compiled), dict, fixed)
 
 
 def _in_order(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Any]:

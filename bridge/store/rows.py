@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row
 
 from bridge.clock import from_ms, to_ms
 from bridge.model.conversation import Conversation, Memory
@@ -109,7 +108,8 @@ def delivery_row(delivery: Delivery) -> dict[str, object]:
     }
 
 
-def delivery_from(row: Row[Any]) -> Delivery:
+def delivery_from(row: Any) -> Delivery:
+    """The delivery in a row of SQLAlchemy: Any, because what decides needs this file and not SQLAlchemy."""
     return Delivery(
         id=row.id,
         event=row.event,

@@ -1,29 +1,35 @@
 """The runs of broadcasts: asked for, begun, held, let go on, ended. Each function that changes rows is a `Work`."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Row, func, insert, select, text, update
+from sqlalchemy import Connection, Row, insert, select, text, update
 
 from bridge.clock import from_ms, to_ms
 from bridge.model.broadcast import Asked, Run, RunState
 from bridge.model.delivery import State
 from bridge.model.event import Address
+from bridge.store.locks import lock
+from bridge.store.numbers import numbers
 from bridge.store.rows import address_from, dump
+from bridge.store.signals import say
 from bridge.store.tables import ACTIVE, OF_A_RUN, deliveries, runs, schedules
+from bridge.store.tally import counts
 from bridge.store.transitions import move, stay
 
 CUT_OFF = "the run was cancelled"
-"""Why a recipient of a cancelled run got nothing."""
+NEVER_SENT = "the run failed before anything was sent"
+"""Why a recipient of a run that was cancelled, or has failed, got nothing."""
 
 _asked = msgspec.json.Decoder(Asked).decode
 
 
 def ask(connection: Connection, items: Sequence[Asked]) -> list[int | None]:
     """Note wishes for runs; gives their numbers, None for one that somebody has asked for already."""
+    lock(connection, "broadcast", {asked.broadcast for asked in items})
     return [_ask(connection, asked) for asked in items]
 
 
@@ -31,7 +37,7 @@ def _ask(connection: Connection, asked: Asked) -> int | None:
     same = select(runs.c.id).where(runs.c.broadcast == asked.broadcast, runs.c.moment == asked.moment)
     if connection.scalar(same) is not None:
         return None
-    number: int = (connection.scalar(select(func.max(runs.c.id))) or 0) + 1
+    number = next(numbers(connection, "runs"))
     row = {
         "id": number,
         "broadcast": asked.broadcast,
@@ -46,6 +52,7 @@ def _ask(connection: Connection, asked: Asked) -> int | None:
         "detail": asked.skip,
     }
     connection.execute(insert(runs).values(row))
+    say(connection, "runs")
     return number
 
 
@@ -53,6 +60,7 @@ class Look(Struct, frozen=True, kw_only=True):
     """The schedule of a broadcast was looked at up to `at`: what was due is asked for, in the same transaction.
 
     `before` is up to when it had been looked at. Where that is not so any more, somebody else has looked meanwhile.
+    `missed` counts what was due and is too late; of that `due` may name the latest only.
     """
 
     broadcast: str
@@ -60,10 +68,12 @@ class Look(Struct, frozen=True, kw_only=True):
     at: datetime
     before: datetime | None
     due: tuple[Asked, ...] = ()
+    missed: int = 0
 
 
 def looked(connection: Connection, items: Sequence[Look]) -> list[tuple[int, ...]]:
     """Note that schedules were looked at; gives the numbers of the new runs."""
+    lock(connection, "broadcast", {look.broadcast for look in items})
     return [_looked(connection, look) for look in items]
 
 
@@ -117,7 +127,10 @@ def _change(connection: Connection, item: Change) -> bool:
         states = counts(connection, item.run)
         values["forgiven"] = states.get("dead", 0) + states.get("unknown", 0)
     stands = runs.c.id == item.run, runs.c.state.in_(item.come_from)
-    return connection.execute(update(runs).where(*stands).values(values)).rowcount == 1
+    changed = connection.execute(update(runs).where(*stands).values(values)).rowcount == 1
+    if changed:
+        say(connection, "runs")
+    return changed
 
 
 def hold_back(connection: Connection, items: Sequence[int]) -> list[int]:
@@ -143,6 +156,13 @@ def cut_off(connection: Connection, items: Sequence[CutOff]) -> list[int]:
     return [_cut_off(connection, item) for item in items]
 
 
+def left_over(connection: Connection) -> list[tuple[int, str]]:
+    """The runs that were cancelled or have failed and still have recipients that wait; and why these get nothing."""
+    waits = select(deliveries.c.id).where(text(OF_A_RUN), deliveries.c.run == runs.c.id, deliveries.c.state == "queued")
+    over = select(runs.c.id, runs.c.state).where(runs.c.state.in_(("cancelled", "failed")), waits.exists())
+    return [(row.id, NEVER_SENT if row.state == "failed" else CUT_OFF) for row in connection.execute(over)]
+
+
 def _cut_off(connection: Connection, item: CutOff) -> int:
     waiting = select(deliveries.c.id).where(
         text(OF_A_RUN), deliveries.c.run == item.run, deliveries.c.state == "queued"
@@ -154,11 +174,12 @@ def _cut_off(connection: Connection, item: CutOff) -> int:
 
 
 class Again(Struct, frozen=True, kw_only=True):
-    """Those of a run whose deliveries are in one of these states are to get it after all."""
+    """At most `most` of a run whose deliveries have come to one of these states by `at` are to get it after all."""
 
     run: int
     at: datetime
     states: tuple[State, ...] = ("dead",)
+    most: int = 1000
 
 
 def again(connection: Connection, items: Sequence[Again]) -> list[int]:
@@ -178,46 +199,17 @@ def _again(connection: Connection, item: Again) -> int:
     }
     found = 0
     for state in item.states:
-        of_run = move(state, "queued").where(text(OF_A_RUN), deliveries.c.run == item.run)
-        found += connection.execute(of_run.values(fresh)).rowcount
+        # What fails anew while others are still being found has had its second chance.
+        of_run = text(OF_A_RUN), deliveries.c.run == item.run, deliveries.c.finished_at <= to_ms(item.at)
+        failed = select(deliveries.c.id).where(*of_run, deliveries.c.state == state).limit(item.most - found)
+        numbers = connection.scalars(failed).all()
+        found += connection.execute(move(state, "queued").where(deliveries.c.id.in_(numbers)).values(fresh)).rowcount
     if found:
         _change(
             connection,
             Change(run=item.run, come_from=("running", "paused", "done"), to="running", at=item.at, forgive=True),
         )
     return found
-
-
-def counts(connection: Connection, run: int) -> Mapping[str, int]:
-    """How many of a run's deliveries are in each state; "planned" are those queued that wait for their turn."""
-    waits = deliveries.c.not_before.is_not(None)
-    of_run = select(deliveries.c.state, waits.label("waits"), func.count().label("many"))
-    rows = connection.execute(
-        of_run.where(text(OF_A_RUN), deliveries.c.run == run).group_by(deliveries.c.state, waits)
-    ).all()
-    return {("planned" if row.waits and row.state == "queued" else row.state): row.many for row in rows}
-
-
-def reasons(connection: Connection, run: int) -> Mapping[tuple[str, str], int]:
-    """Why a run's recipients got nothing, with how many of each: (state, reason) -> count."""
-    why = func.coalesce(deliveries.c.reason, deliveries.c.detail, "")
-    rows = connection.execute(
-        select(deliveries.c.state, why.label("why"), func.count().label("many"))
-        .where(text(OF_A_RUN), deliveries.c.run == run, deliveries.c.state.in_(("cancelled", "dead", "unknown")))
-        .group_by(deliveries.c.state, why)
-        .order_by(func.count().desc())
-        .limit(20)
-    )
-    return {(row.state, row.why): row.many for row in rows}
-
-
-def sent_since(connection: Connection, run: int, since: datetime) -> int:
-    """How many of a run's deliveries were sent after a moment."""
-    of_run = text(OF_A_RUN), deliveries.c.run == run, deliveries.c.state == "sent"
-    found: int | None = connection.scalar(
-        select(func.count()).where(*of_run, deliveries.c.finished_at > to_ms(since)).select_from(deliveries)
-    )
-    return found or 0
 
 
 class Line(Struct, frozen=True, kw_only=True):

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.clock import to_ms
 from bridge.model.delivery import Attempt, Delivery, Failed, Outcome, Sent, Settled, State
 from bridge.store.lanes import take_next
 from bridge.store.learn import Lesson, learn, teaches
-from bridge.store.prepared import Prepared, among, as_list
+from bridge.store.locks import lock
+from bridge.store.postgres import is_postgres
+from bridge.store.prepared import Prepared, among, as_list, in_one_go
 from bridge.store.tables import attempts, deliveries
 from bridge.store.transitions import stay
 
@@ -51,7 +54,11 @@ _CLAIMED = Prepared(
     )
 )
 # Two workers may have tried the same delivery, when the lease of one ran out; what the first recorded stays.
-_ATTEMPT = Prepared(insert(attempts).prefix_with("OR IGNORE", dialect="sqlite"), [column.name for column in attempts.c])
+_ATTEMPT = Prepared(
+    sqlite.insert(attempts).on_conflict_do_nothing(),
+    [column.name for column in attempts.c],
+    postgresql=postgresql.insert(attempts).on_conflict_do_nothing(),
+)
 
 
 def settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | None]:
@@ -59,6 +66,14 @@ def settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | Non
 
     What an operation found is remembered in the same transaction, unless another worker has the delivery by now.
     """
+    with in_one_go(connection):
+        return _settle(connection, items)
+
+
+def _settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | None]:
+    if is_postgres(connection):
+        lock(connection, "conversation", _taught(items))
+        lock(connection, "lane", {item.delivery.lane for item in items if item.settled.state not in _GOES_ON})
     claims = dict(_CLAIMED.fetch(connection, numbers=as_list(item.delivery.id for item in items)))
     held = [item for item in items if claims.get(item.delivery.id) == item.worker]
     lessons = [item for item in held if teaches(item.delivery, item.settled)]
@@ -72,9 +87,17 @@ def settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | Non
     finished = {item.delivery.lane: item for item in held if item.settled.state not in _GOES_ON}
     if not finished:
         return [None] * len(items)
-    takers = {lane: (item.worker, to_ms(item.at + item.lease)) for lane, item in finished.items()}
+    # One end for all of a transaction, so that claiming them is one statement.
+    until = max(to_ms(item.at + item.lease) for item in finished.values())
+    takers = {lane: (item.worker, until) for lane, item in finished.items()}
     freed = take_next(connection, takers)
     return [freed.pop(item.delivery.lane, None) if finished.get(item.delivery.lane) is item else None for item in items]
+
+
+def _taught(items: Sequence[Done]) -> set[str]:
+    """The conversations that may learn something."""
+    commands = [item.delivery.command for item in items if teaches(item.delivery, item.settled)]
+    return {command.conversation for command in commands if command is not None}
 
 
 def _settled_row(item: Done) -> dict[str, object]:

@@ -3,9 +3,11 @@
 Keys are wide enough to be made without asking another table: "account/conversation".
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
+from collections.abc import Mapping
 
-HEAD = "0004"
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Sequence, Table, Text, text
+
+HEAD = "0005"
 """The newest of the migrations, which make just these tables."""
 
 metadata = MetaData()
@@ -32,32 +34,34 @@ ACTIVE = "state IN ('asked', 'planning', 'running')"
 
 # The numbers are handed out by the store, so that a row's number is known before it is written.
 _Number = BigInteger().with_variant(Integer(), "sqlite")
+# Texts are in the order of their bytes, whatever language a database was made for: keys are read by "from" and "to".
+_Text = Text().with_variant(Text(collation="C"), "postgresql")
 
 events = Table(
     "events",
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=False),
-    Column("identity", Text, nullable=False, unique=True),
-    Column("account", Text, nullable=False),
-    Column("conversation", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    Column("identity", _Text, nullable=False, unique=True),
+    Column("account", _Text, nullable=False),
+    Column("conversation", _Text, nullable=False),
+    Column("kind", _Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),
-    Column("body", Text, nullable=False),
-    Column("trace", Text, nullable=False),
+    Column("body", _Text, nullable=False),
+    Column("trace", _Text, nullable=False),
 )
 
 conversations = Table(
     "conversations",
     metadata,
-    Column("key", Text, primary_key=True),
-    Column("account", Text, nullable=False),
+    Column("key", _Text, primary_key=True),
+    Column("account", _Text, nullable=False),
     Column("last_at", BigInteger, nullable=False),
     Column("ended", Integer, nullable=False),
     Column("waiting", Integer, nullable=False),
     # When the first of its timers is due.
     Column("wake_at", BigInteger),
     # The conversation with its timers and its memory, whole; the columns above are what is searched.
-    Column("document", Text, nullable=False),
+    Column("document", _Text, nullable=False),
     _index("conversations_open", "account", only=OPEN),
     _index("conversations_wake", "wake_at", only=TIMED),
     sqlite_with_rowid=False,
@@ -66,8 +70,8 @@ conversations = Table(
 memories = Table(
     "memories",
     metadata,
-    Column("key", Text, primary_key=True),
-    Column("document", Text, nullable=False),
+    Column("key", _Text, primary_key=True),
+    Column("document", _Text, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -78,38 +82,38 @@ deliveries = Table(
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=False),
     Column("event", BigInteger),
-    Column("rule", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("account", Text, nullable=False),
-    Column("lane", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("rule", _Text, nullable=False),
+    Column("action", _Text, nullable=False),
+    Column("account", _Text, nullable=False),
+    Column("lane", _Text, nullable=False),
+    Column("state", _Text, nullable=False),
     # Queued: when it is due; claimed: when the worker's lease ends. Null while it waits behind another of its lane.
     Column("wake_at", BigInteger),
-    Column("worker", Text),
+    Column("worker", _Text),
     Column("attempts", Integer, nullable=False),
-    Column("reason", Text),
-    Column("detail", Text),
-    Column("recipient", Text, nullable=False),
-    Column("reply", Text, nullable=False),
-    Column("command", Text),
+    Column("reason", _Text),
+    Column("detail", _Text),
+    Column("recipient", _Text, nullable=False),
+    Column("reply", _Text, nullable=False),
+    Column("command", _Text),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("finished_at", BigInteger),
     # When an attempt began of which nobody knows whether it arrived.
     Column("unsure_since", BigInteger),
     # The platform's id of what was sent.
-    Column("reference", Text),
+    Column("reference", _Text),
     # The place of its urgency in `URGENCIES`: 0 is the most urgent.
     Column("urgency", Integer, nullable=False, server_default="0"),
     # Of a broadcast: the run, who it is for, their time zone, and the line of the file that names them.
     Column("run", BigInteger),
-    Column("person", Text),
-    Column("zone", Text),
+    Column("person", _Text),
+    Column("zone", _Text),
     Column("line", Integer),
     # Planned and not let go yet: it waits for its turn until then at least. Null once it was let go.
     Column("not_before", BigInteger),
     # What happens where nobody can say whether it arrived; null: what the account says.
-    Column("on_unknown", Text),
+    Column("on_unknown", _Text),
     Index("deliveries_origin", "event", "rule", "action", unique=True),
     # Claims look at one account and urgency at a time, so that a backlog of one is no way to any other.
     _index("deliveries_due", "account", "urgency", "wake_at", only=DUE),
@@ -128,11 +132,11 @@ attempts = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
     Column("took", Integer, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("reason", Text),
-    Column("detail", Text),
+    Column("outcome", _Text, nullable=False),
+    Column("reason", _Text),
+    Column("detail", _Text),
     Column("status", Integer),
-    Column("answer", Text),
+    Column("answer", _Text),
     sqlite_with_rowid=False,
 )
 
@@ -140,9 +144,9 @@ mailbox = Table(
     "mailbox",
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=True),
-    Column("name", Text, nullable=False),
+    Column("name", _Text, nullable=False),
     Column("delivery", BigInteger, nullable=False, unique=True),
-    Column("body", Text, nullable=False),
+    Column("body", _Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Index("mailbox_name", "name", "id"),
     # A browser remembers the last number it saw, so a number is never used twice.
@@ -152,10 +156,10 @@ mailbox = Table(
 attachments = Table(
     "attachments",
     metadata,
-    Column("token", Text, primary_key=True),
-    Column("account", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("type", Text, nullable=False),
+    Column("token", _Text, primary_key=True),
+    Column("account", _Text, nullable=False),
+    Column("name", _Text, nullable=False),
+    Column("type", _Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
@@ -164,10 +168,10 @@ attachments = Table(
 circuits = Table(
     "circuits",
     metadata,
-    Column("account", Text, primary_key=True),
+    Column("account", _Text, primary_key=True),
     Column("since", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("detail", _Text, nullable=False),
 )
 
 # One firing of a broadcast each.
@@ -175,18 +179,18 @@ runs = Table(
     "runs",
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=False),
-    Column("broadcast", Text, nullable=False),
+    Column("broadcast", _Text, nullable=False),
     # Which firing: a local time of the schedule, or whatever names a start by a person or a rule.
-    Column("moment", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("asked_by", Text, nullable=False),
+    Column("moment", _Text, nullable=False),
+    Column("state", _Text, nullable=False),
+    Column("asked_by", _Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     # What whoever started it has said besides: variables, and another recipient.
-    Column("asked", Text, nullable=False),
+    Column("asked", _Text, nullable=False),
     # The broadcast as it was when the run began.
-    Column("plan", Text),
+    Column("plan", _Text),
     # How far the audience has been planned.
-    Column("cursor", Text),
+    Column("cursor", _Text),
     Column("planned_at", BigInteger),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
@@ -195,7 +199,7 @@ runs = Table(
     Column("duplicates", Integer, nullable=False),
     # How many failures a person has seen who let it go on.
     Column("forgiven", Integer, nullable=False),
-    Column("detail", Text),
+    Column("detail", _Text),
     Index("runs_moment", "broadcast", "moment", unique=True),
     _index("runs_active", "id", only=ACTIVE),
 )
@@ -204,8 +208,8 @@ runs = Table(
 schedules = Table(
     "schedules",
     metadata,
-    Column("broadcast", Text, primary_key=True),
-    Column("schedule", Text, nullable=False),
+    Column("broadcast", _Text, primary_key=True),
+    Column("schedule", _Text, nullable=False),
     Column("looked_at", BigInteger, nullable=False),
 )
 
@@ -213,7 +217,29 @@ schedules = Table(
 aliases = Table(
     "aliases",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("name", _Text, primary_key=True),
+    Column("key", _Text, primary_key=True),
     sqlite_with_rowid=False,
 )
+
+# How much of the budget of an account its servers have used, where several share a store.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("account", _Text, primary_key=True),
+    Column("document", _Text, nullable=False),
+)
+
+# Which server does what only one of them does at a time, and until when it has said so.
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", _Text, primary_key=True),
+    Column("worker", _Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+NUMBERED: Mapping[Table, Sequence] = {
+    table: Sequence(f"{table.name}_number", metadata=metadata) for table in (events, deliveries, runs)
+}
+"""Where PostgreSQL takes the numbers of rows from; SQLite counts on from the largest."""

@@ -7,7 +7,7 @@ If the shared transaction fails, each item is tried alone, so that one bad item 
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
@@ -17,6 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.errors import StoreError
 from bridge.observe import log
+from bridge.store.failures import LostError, PassingError, explained, in_words
+from bridge.store.signals import Signal, take
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,6 +26,10 @@ Work = Callable[[Connection, Sequence[Item]], Sequence[Result]]
 """Writes for all items in one transaction; gives one result for each item, in order. It may be run again."""
 
 
+MOST = 512
+"""Items that share a transaction. On PostgreSQL all that they lock has to find room in the table of its locks."""
+TRIES = 3
+"""How often a transaction is run in all when others were in its way, or its connection was lost."""
 CALM = 5.0
 """Seconds without a failure after which writing is said to go well again."""
 
@@ -44,17 +50,27 @@ class _Job:
 
 
 class Writer:
-    """The thread that writes. `most` bounds how many items share a transaction; `trouble` is why one failed lately.
+    """The thread that writes. `tell` is given what others are to hear of; `trouble` is why a transaction failed lately.
 
     Items are gathered by the event loop and handed over together, one batch at a time: were each handed over as it
     comes, loop and thread would fight for the interpreter over transactions of one item. Written to by one loop.
     """
 
-    def __init__(self, engine: Engine, *, monotonic: Callable[[], float], observer: Observer, most: int = 512) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        monotonic: Callable[[], float],
+        observer: Observer,
+        tell: Callable[[Collection[Signal]], None],
+    ) -> None:
         self._engine = engine
+        self._apart = engine.dialect.name == "postgresql"
+        self._connection: Connection | None = engine.connect()
         self._monotonic = monotonic
         self._observer = observer
-        self._most = most
+        self._tell = tell
+        self._most = MOST // 2 if self._apart else MOST
         self._gathered: list[_Job] = []
         self._busy = False
         self.trouble: str | None = None
@@ -68,6 +84,11 @@ class Writer:
     def waiting(self) -> int:
         """How many items wait for a transaction."""
         return len(self._gathered)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any item waits for a transaction or is in one."""
+        return self._busy or bool(self._gathered)
 
     @property
     def alive(self) -> bool:
@@ -103,50 +124,95 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        with self._engine.connect() as connection:
-            while (batch := self._batches.get()) is not None:
-                if batch:
-                    self._write_together(connection, batch)
-                    if not self._loop.is_closed():
-                        self._loop.call_soon_threadsafe(self._finished, batch)
+        while (batch := self._batches.get()) is not None:
+            for jobs in self._transactions(batch):
+                self._write_together(jobs)
+            if batch and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._finished, batch)
+        if self._connection is not None:
+            self._connection.close()
 
-    def _write_together(self, connection: Connection, batch: list[_Job]) -> None:
+    def _transactions(self, batch: list[_Job]) -> Iterator[list[_Job]]:
+        """What shares a transaction: everything, where nobody else can write.
+
+        Elsewhere each kind of work has its own: it locks what it changes in the order that all servers keep to, and
+        after it no other work of the transaction could do so.
+        """
+        if not self._apart:
+            yield from [batch] if batch else ()
+            return
+        for jobs in _by_work(batch).values():
+            yield jobs
+            if len(jobs) < len(batch) and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(_resolve, jobs)
+
+    def _write_together(self, jobs: list[_Job], tries: int = TRIES) -> None:
         started = self._monotonic()
         try:
-            _run_batch(connection, batch)
-        except Exception as error:  # noqa: BLE001 - whatever a work raises belongs to its caller, not to this thread
-            connection.rollback()
-            if len(batch) == 1:
-                batch[0].error = explained = _explained(error)
-                if isinstance(explained, StoreError):
-                    self.trouble, self._failed_at = str(explained), self._monotonic()
-                return
-            log().warning("transaction failed; trying its items one by one", items=len(batch), error=str(error))
-            for job in batch:
-                self._write_together(connection, [job])
+            self._commit(jobs)
+        except Exception as raised:  # noqa: BLE001 - whatever a work raises belongs to its caller, not to this thread
+            error = self._rolled_back(raised)
+            if isinstance(error, PassingError | LostError) and tries > 1:
+                self._write_together(jobs, tries - 1)
+            elif len(jobs) > 1 and not isinstance(error, LostError):
+                log().warning("transaction failed; trying its items one by one", items=len(jobs), error=str(error))
+                for job in jobs:
+                    self._write_together([job])
+            else:
+                self._failed(jobs, error)
             return
         # Where the disk is full, small changes may still find room among large ones that do not.
         if self.trouble is not None and self._monotonic() - self._failed_at > CALM:
             self.trouble = None
-        self._observer.committed(len(batch), self._monotonic() - started)
+        self._observer.committed(len(jobs), self._monotonic() - started)
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        connection = self._connected()
+        with connection.begin():
+            for work, same in _by_work(jobs).items():
+                results = work(connection, [job.item for job in same])
+                for job, result in zip(same, results, strict=True):
+                    job.result = result
+        self._tell(take(connection))
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            try:
+                self._connection = self._engine.connect()
+            except SQLAlchemyError as error:
+                why = in_words(getattr(error, "orig", None) or error)
+                raise LostError(f"the store cannot be reached: {why}") from None
+        return self._connection
+
+    def _rolled_back(self, raised: Exception) -> Exception:
+        """What an error means, with the connection as it was before, or gone."""
+        error = explained("could not write", raised) if isinstance(raised, SQLAlchemyError) else raised
+        if self._connection is None:
+            return error
+        try:
+            if not isinstance(error, LostError):
+                self._connection.rollback()
+                take(self._connection)
+                return error
+        except SQLAlchemyError as lost:
+            # What cannot even be rolled back is lost. An error here would end the thread.
+            error = LostError(str(explained("could not write", lost)))
+        self._connection.close()
+        self._connection = None
+        return error
+
+    def _failed(self, jobs: list[_Job], error: Exception) -> None:
+        for job in jobs:
+            job.error = error
+        if isinstance(error, StoreError):
+            self.trouble, self._failed_at = str(error), self._monotonic()
 
 
-def _run_batch(connection: Connection, batch: list[_Job]) -> None:
-    by_work: dict[Work[Any, Any], list[_Job]] = {}
-    for job in batch:
-        by_work.setdefault(job.work, []).append(job)
-    with connection.begin():
-        for work, jobs in by_work.items():
-            results = work(connection, [job.item for job in jobs])
-            for job, result in zip(jobs, results, strict=True):
-                job.result = result
-
-
-def _explained(error: Exception) -> Exception:
-    if isinstance(error, SQLAlchemyError):
-        cause = getattr(error, "orig", None) or error
-        return StoreError(f"the store could not write: {cause}")
-    return error
+def _by_work(jobs: list[_Job]) -> dict[Work[Any, Any], list[_Job]]:
+    found: dict[Work[Any, Any], list[_Job]] = {}
+    for job in jobs:
+        found.setdefault(job.work, []).append(job)
+    return found
 
 
 def _resolve(jobs: list[_Job]) -> None:

@@ -1,6 +1,6 @@
 """Compiling: from a template's source to a program that renders it under a meter, or to what is wrong with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -98,12 +98,10 @@ def _compile(
         if findings := sorted(set(check(tree, sandbox, bounds))):
             raise Unusable(findings)
         parts = tuple(tree.find_all(nodes.Node))
-        used = list(references(parts))
-        if unnamed := [line for line, used_name in used if used_name is None]:
-            raise Unusable([(line, "write the name of the other template in quotes") for line in unnamed])
+        uses = _uses(parts)
         lines, own = lines_of(parts), stored(parts)
         names, needs = names_of(tree, parts, sandbox)
-        code = sandbox.compile(rewrite(tree, sandbox), name, file)
+        code = sandbox.compile(rewrite(tree, parts, sandbox), name, file)
         return Program(
             file=file,
             compiled=Compiled.from_code(sandbox, code, sandbox.globals),
@@ -111,17 +109,32 @@ def _compile(
             names=names,
             needs=needs,
             stored=own,
-            uses=tuple((line, used_name) for line, used_name in used if used_name is not None),
+            uses=uses,
             lines=lines,
         )
     except TemplateSyntaxError as error:
-        raise Unusable([(error.lineno, error.message or "it cannot be read")]) from None
+        raise Unusable([(error.lineno, _syntax(error.message or "it cannot be read"))]) from None
     except (SyntaxError, RecursionError, MemoryError):
         raise Unusable([(1, "it is nested too deeply: write it in simpler parts")]) from None
     except (ValueError, OverflowError):
         raise Unusable([(1, "it contains a number that is too long, or a character that is none")]) from None
     finally:
         METER.reset(before)
+
+
+def _uses(parts: Sequence[nodes.Node]) -> tuple[tuple[int, str], ...]:
+    """The other templates with the lines that name them. Raises Unusable where one is not named in quotes."""
+    used = list(references(parts))
+    if unnamed := [(line, "write the name of the other template in quotes") for line, name in used if name is None]:
+        raise Unusable(unnamed)
+    return tuple((line, name) for line, name in used if name is not None)
+
+
+def _syntax(message: str) -> str:
+    """Jinja's sentence about a mistake, with the signs that are written for what it calls by names of its own."""
+    for name, sign in (("end of print statement", "}}"), ("end of statement block", "%}")):
+        message = message.replace(name, sign)
+    return message.rstrip(".")
 
 
 def render(program: Program, variables: Mapping[str, object], meter: Meter) -> str:

@@ -113,9 +113,9 @@ def references(parts: Iterable[nodes.Node]) -> Iterator[tuple[int, str | None]]:
         yield node.lineno, name.value if isinstance(name, nodes.Const) and isinstance(name.value, str) else None
 
 
-def rewrite(tree: nodes.Template, sandbox: Sandbox) -> nodes.Template:
-    """The tree with meters in it. Imported and included templates see the variables of the one that asks."""
-    for node in tree.find_all(nodes.Stmt):
+def rewrite(tree: nodes.Template, parts: Iterable[nodes.Node], sandbox: Sandbox) -> nodes.Template:
+    """The tree, of these parts, with meters in it. What it includes or imports sees its variables."""
+    for node in parts:
         if isinstance(node, nodes.Include | nodes.Import | nodes.FromImport):
             node.with_context = True
     done: nodes.Template = _Rewriter().visit(tree)

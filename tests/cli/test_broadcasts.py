@@ -5,9 +5,10 @@ import json
 import re
 from pathlib import Path
 
-from bridge.store import runs
+from bridge.store import tally
 from tests.broadcasts.test_runs import OFFER, begin, customers, over, shop
 from tests.cli.typed import typed
+from tests.end_to_end.terminal import fails
 from tests.fakes.inbox import Inbox
 from tests.running import settings_in
 
@@ -73,7 +74,7 @@ def test_preview_shows_and_counts(tmp_path: Path) -> None:
     assert "Hello A Name That Is Longer Than Any Other\n" in done.stdout
     assert done.stdout.count("--- one of them") == 2 or done.stdout.count("---") >= 3
     assert done.stdout.endswith(
-        "51 would get it\n1 would not: the same person as on an earlier line\n1 would not: bad line\n"
+        "51 would get it\n1 would not: the same person once more\n1 would not: bad line\n"
         "line 53   bad line: the line has 1 columns, and the header names 2\n"
     )
     shown = json.loads(typed(tmp_path, "broadcasts", "preview", "offer", "--few", "0", "--json").stdout)
@@ -96,6 +97,14 @@ def test_check_looks_at_broadcasts(tmp_path: Path) -> None:
     assert 'the audience customers has no column "nme" (did you mean "name"?)' in typed(tmp_path, "check").stdout
 
 
+async def test_a_broadcast_whose_file_is_not_there_is_not_started(tmp_path: Path) -> None:
+    async with Inbox() as inbox, shop(tmp_path, inbox, customers(1)) as site:
+        (tmp_path / "audiences/customers.csv").unlink()
+        [said] = fails(typed(tmp_path, "broadcasts", "send", "offer"))
+        assert said == "audiences/customers.csv: cannot be read: No such file or directory"
+        assert site.rows("SELECT * FROM runs") == []
+
+
 async def test_from_send_to_export(tmp_path: Path) -> None:
     def typed_here(*arguments: str) -> str:
         """The bridge's loop stands still meanwhile, because its log would get between what is printed."""
@@ -115,7 +124,7 @@ async def test_from_send_to_export(tmp_path: Path) -> None:
         assert typed_here("resume", "2") == "run 2 goes on\n"
         await over(site, 2)
         assert typed_here("cancel", "2") == (
-            "run 2 is done; only one that is asked or planning or running or paused can be cancelled\n"
+            "run 2 is done; only one that is asked, planning, running or paused can be cancelled\n"
         )
         failed = json.loads(typed_here("status", "2", "--json"))
         dead = failed["counts"]["dead"]
@@ -128,10 +137,10 @@ async def test_from_send_to_export(tmp_path: Path) -> None:
         assert (lines[-1]["line"], lines[-1]["state"]) == ("62", "cancelled")
         assert lines[0]["to"] == '{"email":"user0@shop.example"}'
         await begin(site, "another")
-        await site.until(lambda: site.running.store.read_now(lambda c: runs.counts(c, 3)).get("sent", 0) >= 5)
+        await site.until(lambda: site.running.store.read_now(lambda c: tally.counts(c, 3)).get("sent", 0) >= 5)
         cancelled = typed_here("cancel", "3")
         found = re.fullmatch(
-            r"run 3 is cancelled: (\d+) were out already(?:, \d+ are on their way and may arrive yet)?; "
+            r"run 3 is cancelled: (\d+) were out already(?:, \d+ on the way may arrive yet)?; "
             r"(\d+) will not get it\n",
             cancelled,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.typed import typed
 from tests.end_to_end.server import ROOT, Server
 from tests.end_to_end.terminal import Terminal, fails
 
@@ -77,7 +78,8 @@ def test_a_store_that_cannot_be_made(tmp_path: Path) -> None:
     "arguments", [("deliveries", "list"), ("deliveries", "show", "1"), ("deliveries", "replay", "1")]
 )
 def test_there_is_no_store_yet(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    (line,) = fails(Server(tmp_path, FILES).command(*arguments))
+    Server(tmp_path, FILES)
+    (line,) = fails(typed(tmp_path, *arguments))
     assert line.endswith("there is no store yet; `replybridge serve` makes one")
     assert not (tmp_path / "data").exists()
 
@@ -153,22 +155,23 @@ def test_check_of_what_is_sound(tmp_path: Path) -> None:
 
 
 def test_check_where_there_are_no_rules(tmp_path: Path) -> None:
-    done = Server(tmp_path, {}).command("check")
+    Server(tmp_path, {"bridge.toml": SETTINGS})
+    done = typed(tmp_path, "check")
     told = "0 rules, 0 examples: there are no rules in rules, so nothing will be answered\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
 
 
 def test_check_of_what_is_not(tmp_path: Path) -> None:
     wrong = RULES.replace("you said hi", "something else") + "      - {message: ho, expect: nothing}\n"
-    server = Server(tmp_path, {"bridge.toml": SETTINGS, "rules/wrong.yaml": wrong})
-    done = server.command("check")
+    Server(tmp_path, {"bridge.toml": SETTINGS, "rules/wrong.yaml": wrong})
+    done = typed(tmp_path, "check")
     assert (done.returncode, done.stderr) == (1, "")
     *lines, summary = done.stdout.splitlines()
     problems = [line for line in lines if line.startswith("rules/")]
     assert summary == "2 errors, 0 warnings: this rulebook cannot be used until the errors are mended"
     assert len(problems) == 2
     assert all(re.match(r"rules/\w+\.yaml:\d+:\d+: example of ", line) for line in problems)
-    done = server.command("check", "--json")
+    done = typed(tmp_path, "check", "--json")
     found = json.loads(done.stdout)["problems"]
     assert done.returncode == 1
     assert [f"{p['file']}:{p['line']}:{p['column']}: {p['message']}" for p in found] == problems

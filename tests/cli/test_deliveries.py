@@ -163,6 +163,16 @@ def test_show_tells_the_whole_story(shop: Path) -> None:
     assert "due" in typed(shop, "deliveries", "show", "3").stdout
 
 
+async def test_show_tells_that_a_reply_waits_for_the_one_before_it(tmp_path: Path) -> None:
+    (tmp_path / "bridge.toml").write_text(SETTINGS, encoding="utf-8")
+    ends = SystemClock().now().replace(microsecond=0) + timedelta(hours=1)
+    entries = [Entry(delivery=a_delivery(id=n, event=1, action=str(n), expires_at=ends)) for n in (1, 2)]
+    await write(tmp_path, *entries)
+    told = typed(tmp_path, "deliveries", "show", "2").stdout.splitlines()
+    assert "due      after what comes before it in its conversation" in told
+    assert f"expires  {ends:%Y-%m-%d %H:%M:%S} UTC" in told
+
+
 async def test_show_tells_what_a_reply_has_beside_its_text(tmp_path: Path) -> None:
     reply = Reply(
         text="See these",
@@ -215,8 +225,12 @@ def test_show_of_what_is_not_there(shop: Path) -> None:
     ("arguments", "told", "left"),
     [
         (("1", "2"), "queued again: 1, 2\n", [4]),
-        (("1", "3", "99"), "queued again: 1\nleft alone, because neither dead nor unknown: 3, 99\n", [4, 2]),
-        (("3",), "left alone, because neither dead nor unknown: 3\n", [4, 2, 1]),
+        (
+            ("1", "3", "99"),
+            "queued again: 1\nleft alone, because neither dead nor unknown: 3 (queued), 99 (no such delivery)\n",
+            [4, 2],
+        ),
+        (("3",), "left alone, because neither dead nor unknown: 3 (queued)\n", [4, 2, 1]),
         (("--reason", "expired"), "queued again: 2\n", [4, 1]),
         (("--account", "gone"), "queued again: 4\n", [2, 1]),
         (("--since", "2 days"), "queued again: 1, 4\n", [2]),
@@ -230,6 +244,12 @@ def test_replay(shop: Path, arguments: tuple[str, ...], told: str, left: list[in
     assert listed(shop, "--state", "dead") == left
 
 
+@pytest.mark.parametrize("command", ["show", "replay", "cancel"])
+def test_a_number_that_no_store_can_have(shop: Path, command: str) -> None:
+    for number, words in (("0", "greater than or equal to 1"), (str(2**63), "less than or equal to")):
+        assert words in " ".join(fails(typed(shop, "deliveries", command, number)))
+
+
 def test_replay_of_nothing_in_particular(shop: Path) -> None:
     assert fails(typed(shop, "deliveries", "replay")) == ["say which: numbers, --account, --reason, --since, or --all"]
     assert listed(shop, "--state", "dead") == [4, 2, 1]
@@ -239,7 +259,7 @@ def test_replay_of_nothing_in_particular(shop: Path) -> None:
     ("arguments", "given", "told", "left"),
     [
         (("3",), None, "cancelled: 3\n", []),
-        (("1", "3", "99"), None, "cancelled: 3\nleft alone, because not queued: 1, 99\n", []),
+        (("1", "3", "99"), None, "cancelled: 3\nleft alone, because not queued: 1 (dead), 99 (no such delivery)\n", []),
         (("--all", "--yes"), None, "cancelled: 3\n", []),
         (("--account", "site"), "y\n", "cancel 1 delivery? [y/N]: y\ncancelled: 3\n", []),
         (

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.typed import typed
+from tests.loop import run
 from tests.running import SESSION, a_site
 
 RULES = """
@@ -52,8 +53,8 @@ async def recorded(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-async def folder(tmp_path: Path) -> Path:
-    await recorded(tmp_path)
+def folder(tmp_path: Path) -> Path:
+    run(recorded(tmp_path))
     return tmp_path
 
 

@@ -138,7 +138,7 @@ def test_why_and_on_which_account(folder: Path) -> None:
     assert fired[1] == "+ price fired (rules/a.yaml:2:5)"
     assert other == ['there is no rule "filess" (did you mean "files"?)']
     assert account == ["now in account shop, on webhook"]
-    assert visit == []
+    assert visit == ["nothing comes of it: no rule is for visited by the contact"]
 
 
 @pytest.mark.parametrize(

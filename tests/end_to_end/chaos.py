@@ -1,20 +1,29 @@
-"""Chaos: a real server under load, killed and stopped at random, while its platform flaps. `make chaos`.
+"""Chaos: a real server under load, killed and stopped at random, its disk full, while its platform flaps. `make chaos`.
 
 `python -m tests.end_to_end.chaos --seconds 600` tells at its end what was lost (nothing), what came out of order
 (nothing) and what came twice: only what was in flight when nobody could say whether it arrived.
+
+The disk is full by a quota: the system lets the server's files grow no further (RLIMIT_FSIZE), which needs no rights.
+With `--directory` on a small file system of its own it is filled for real:
+
+    unshare -rm sh -c 'mount -t tmpfs -o size=1g tmpfs /mnt && python -m tests.end_to_end.chaos --directory /mnt'
 """
 
 import argparse
 import asyncio
 import random
 import re
+import shutil
 import signal
 import sys
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 from aiohttp import web
@@ -25,7 +34,12 @@ PLACES = 4
 CONVERSATIONS = 24
 KEY = "key-for-the-chaos-test"
 MANNERS = ("well", "well", "unavailable", "busy", "hang", "reset")
-LEASE = 120.0
+LEASE = 30.0
+DISTURBANCES = ("kill", "kill", "kill", "stop", "full", "full and kill")
+QUOTA = 100_000
+"""Bytes to which a file may grow while the disk is full: less than the store's log of changes has by then."""
+SMALL = 4 * 2**30
+"""Bytes of a file system that is filled for real."""
 LONGEST = 500
 """Messages of a conversation; then the customer begins another, for replies to one are bounded."""
 RULES = """
@@ -71,109 +85,194 @@ class Platform:
             await asyncio.sleep(self.chance.uniform(0.2, 1.5))
 
 
+class Disk:
+    """Where the server keeps its files, to be filled and emptied."""
+
+    def __init__(self, directory: Path, server: Server) -> None:
+        self._server = server
+        self._filler = directory / "filler"
+        self._is_small = shutil.disk_usage(directory).total < SMALL
+
+    def fill(self) -> None:
+        if not self._is_small:
+            self._server.limit_files(QUOTA)
+            return
+        with self._filler.open("wb", buffering=0) as filler, suppress(OSError):
+            for size in (2**20, 2**10, 1):
+                with suppress(OSError):
+                    while filler.write(bytes(size)):
+                        pass
+
+    def empty(self) -> None:
+        self._filler.unlink(missing_ok=True)
+        if not self._is_small:
+            self._server.limit_files(None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What came of it: marks by what went wrong with them, and how often the server was killed or stopped."""
+    """What came of it: marks by what went wrong with them, and how often what was done to the server.
+
+    `refused` is how often it said that it could not take an event.
+    """
 
     acknowledged: int
+    refused: int
     lost: tuple[int, ...]
     out_of_order: tuple[str, ...]
     doubled: int
     unexplained: int
-    kills: int
-    stops: int
+    done: Mapping[str, int]
 
 
-async def chaos(directory: Path, seconds: float, seed: int = 1) -> Told:
-    """Let it happen for so long; then give everything a minute to arrive."""
-    chance, port = random.Random(seed), free_port()
-    platform = Platform(chance=chance)
-    settings = (
+class Reached(Protocol):
+    """A server, or whatever stands before several; the URL may be another at each call."""
+
+    @property
+    def url(self) -> str: ...
+
+
+@dataclass(kw_only=True)
+class Callers:
+    """The customers of one chat server at this port: what was acknowledged to them, how often they were refused."""
+
+    server: Reached
+    port: int
+    acknowledged: set[int] = field(default_factory=set)
+    refused: int = 0
+
+    async def call(self, conversation: int) -> None:
+        """One customer: one message after the other, numbered, each until it is acknowledged."""
+        timeout = aiohttp.ClientTimeout(total=3)
+        async with aiohttp.ClientSession(headers={"apiKey": KEY}, timeout=timeout) as session:
+            mark = conversation
+            while True:
+                with suppress(aiohttp.ClientError, TimeoutError, ConnectionError):
+                    mark = await self._say(session, conversation, mark)
+                await asyncio.sleep(0.05)
+
+    async def _say(self, session: aiohttp.ClientSession, conversation: int, mark: int) -> int:
+        """Say what has this mark; gives the mark of what is to be said next."""
+        notification = {
+            "chatServer": f"http://127.0.0.1:{self.port}",
+            "chatSessionID": f"session-{conversation:03}-{mark // (CONVERSATIONS * LONGEST):03}",
+            "chatAccountToken": "tok1234567890",
+            "message": f"mark {mark}",
+            "messageNumber": mark + 1,
+        }
+        url = f"{self.server.url}/api/v2/chat/notifyUserNewChatMessage"
+        async with session.post(url, json=notification) as answer:
+            if answer.status == 200:
+                self.acknowledged.add(mark)
+                return mark + CONVERSATIONS
+            self.refused += answer.status == 503
+        return mark
+
+
+def settings(port: int) -> str:
+    """Of a server whose platform listens at this port."""
+    return (
         f'[accounts.site]\nplatform = "omnidesk"\napi_keys = ["{KEY}"]\nchat_servers = ["http://127.0.0.1:{port}"]\n'
         f'timeout = "500ms"\nmax_in_flight = {PLACES}\n[rulebook]\nreplies_per_hour = {2 * LONGEST}\n'
     )
-    server = Server(directory, {"bridge.toml": settings, "rules/echo.yaml": RULES})
+
+
+async def chaos(directory: Path, seconds: float, seed: int = 1) -> Told:
+    """Let it happen for so long, each disturbance at least once; then let everything arrive."""
+    chance, port = random.Random(seed), free_port()
+    platform = Platform(chance=chance)
+    server = Server(directory, {"bridge.toml": settings(port), "rules/echo.yaml": RULES})
     application = web.Application()
     application.router.add_post("/messageForCustomer", platform.answer)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    acknowledged: set[int] = set()
+    callers = Callers(server=server, port=port)
     try:
         await asyncio.to_thread(server.start)
-        flapping = asyncio.create_task(platform.flap())
-        callers = [asyncio.create_task(_call(server, port, n, acknowledged)) for n in range(CONVERSATIONS)]
-        kills, stops = await _disturb(server, chance, seconds)
-        for task in (flapping, *callers):
+        tasks = [asyncio.create_task(platform.flap())]
+        tasks += [asyncio.create_task(callers.call(n)) for n in range(CONVERSATIONS)]
+        done = await _disturb(server, callers, Disk(directory, server), chance, seconds)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(flapping, *callers, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         platform.manner = "well"
         # It begins anew, so that it does not wait for what it had found out about its platform.
-        server.kill()
-        await asyncio.to_thread(server.start)
-        await _until_heard(platform, acknowledged)
+        await _kill(server)
+        done["kill"] += 1
+        await until_heard(platform, callers.acknowledged)
     finally:
         server.kill()
         await runner.cleanup()
-    return _tell(platform, acknowledged, kills + 1, stops)
+    return tell(platform, callers, done)
 
 
-async def _disturb(server: Server, chance: random.Random, seconds: float) -> tuple[int, int]:
-    loop = asyncio.get_running_loop()
-    end, kills, stops = loop.time() + seconds, 0, 0
-    while (left := end - loop.time()) > 0:
-        await asyncio.sleep(min(left, chance.uniform(0.3, 3)))
-        if chance.random() < 0.7:
-            server.kill()
-            await asyncio.to_thread(server.start)
-            kills += 1
-            continue
-        # Once in a while for longer than its claims hold.
-        past_lease = left > 2 * LEASE and chance.random() < 0.2
-        server.send(signal.SIGSTOP)
-        await asyncio.sleep(LEASE + 5 if past_lease else chance.uniform(0.2, 1))
-        server.send(signal.SIGCONT)
-        stops += 1
-    return kills, stops
+async def _disturb(server: Server, callers: Callers, disk: Disk, chance: random.Random, seconds: float) -> Counter[str]:
+    """Disturb the server, all disturbances in each round, in another order; gives how often what was done."""
+    loop, done = asyncio.get_running_loop(), Counter[str]()
+    end = loop.time() + seconds
+    # Twice in a long run it is stopped for longer than its claims hold.
+    long_stops = [end - seconds / 4, end - seconds * 2 / 3] if seconds > 4 * LEASE else []
+    round_of: list[str] = []
+    while loop.time() < end or not done or round_of:
+        round_of = round_of or chance.sample(DISTURBANCES, len(DISTURBANCES))
+        disturbance = round_of.pop()
+        await asyncio.sleep(chance.uniform(0.3, 2))
+        if long_stops and loop.time() > long_stops[-1]:
+            long_stops.pop()
+            await _stop(server, LEASE + 5)
+            done["stop past the lease"] += 1
+        if disturbance == "stop":
+            await _stop(server, chance.uniform(0.2, 1))
+        elif disturbance == "kill":
+            await _kill(server)
+        else:
+            disk.fill()
+            await _until_refused(callers)
+            if disturbance == "full and kill":
+                server.kill()
+            disk.empty()
+            if disturbance == "full and kill":
+                await asyncio.to_thread(server.start)
+        done[disturbance] += 1
+    return done
 
 
-async def _call(server: Server, port: int, conversation: int, acknowledged: set[int]) -> None:
-    """One customer: one message after the other, numbered, each until it is acknowledged."""
-    timeout = aiohttp.ClientTimeout(total=3)
-    async with aiohttp.ClientSession(headers={"apiKey": KEY}, timeout=timeout) as session:
-        mark = conversation
-        while True:
-            notification = {
-                "chatServer": f"http://127.0.0.1:{port}",
-                "chatSessionID": f"session-{conversation:03}-{mark // (CONVERSATIONS * LONGEST):03}",
-                "chatAccountToken": "tok1234567890",
-                "message": f"mark {mark}",
-                "messageNumber": mark + 1,
-            }
-            try:
-                url = f"{server.url}/api/v2/chat/notifyUserNewChatMessage"
-                async with session.post(url, json=notification) as answer:
-                    if answer.status == 200:
-                        acknowledged.add(mark)
-                        mark += CONVERSATIONS
-            except (aiohttp.ClientError, TimeoutError, ConnectionError):
-                pass
+async def _stop(server: Server, seconds: float) -> None:
+    server.send(signal.SIGSTOP)
+    await asyncio.sleep(seconds)
+    server.send(signal.SIGCONT)
+
+
+async def _kill(server: Server) -> None:
+    server.kill()
+    await asyncio.to_thread(server.start)
+
+
+async def _until_refused(callers: Callers) -> None:
+    """Until the full disk is felt, and a moment longer."""
+    before = callers.refused
+    async with asyncio.timeout(60):
+        while callers.refused < before + 20:
             await asyncio.sleep(0.05)
 
 
-async def _until_heard(platform: Platform, acknowledged: set[int]) -> None:
-    for _ in range(1200):
-        if not acknowledged.difference(*platform.heard.values()):
-            return
+async def until_heard(platform: Platform, acknowledged: set[int]) -> None:
+    """Until everything has arrived, or nothing more has for half a minute."""
+    left, waited = len(acknowledged), 0.0
+    while left and waited < 30:
         await asyncio.sleep(0.05)
+        now_left = len(acknowledged.difference(*platform.heard.values()))
+        left, waited = now_left, 0.0 if now_left < left else waited + 0.05
 
 
-def _tell(platform: Platform, acknowledged: set[int], kills: int, stops: int) -> Told:
+def tell(platform: Platform, callers: Callers, done: Mapping[str, int]) -> Told:
     count = Counter(mark for marks in platform.heard.values() for mark in marks)
     doubled = {mark: times - 1 for mark, times in count.items() if times > 1}
     return Told(
-        acknowledged=len(acknowledged),
-        lost=tuple(sorted(acknowledged - set(count))),
+        acknowledged=len(callers.acknowledged),
+        refused=callers.refused,
+        lost=tuple(sorted(callers.acknowledged - set(count))),
         out_of_order=tuple(
             f"{session}: {before} {after}"
             for session, marks in platform.heard.items()
@@ -183,16 +282,15 @@ def _tell(platform: Platform, acknowledged: set[int], kills: int, stops: int) ->
         doubled=sum(doubled.values()),
         # What is doubled beyond what the platform left in doubt was in flight when the server was killed or stopped.
         unexplained=sum(max(0, times - platform.in_doubt[mark]) for mark, times in doubled.items()),
-        kills=kills,
-        stops=stops,
+        done=dict(done),
     )
 
 
-def broken(told: Told) -> list[str]:
-    """What must not be, in words."""
+def broken(told: Told, places: int = PLACES) -> list[str]:
+    """What must not be, in words; `places` is how many replies may be in flight when something happens."""
     found = [f"{len(told.lost)} acknowledged events have no reply: {told.lost[:10]}"] if told.lost else []
     found += [f"out of order in {one}" for one in told.out_of_order[:10]]
-    if told.unexplained > PLACES * (told.kills + told.stops):
+    if told.unexplained > places * sum(told.done.values()):
         found.append(f"{told.unexplained} replies came twice, and nobody was in doubt about them")
     return found
 
@@ -201,8 +299,9 @@ if __name__ == "__main__":
     words = argparse.ArgumentParser(prog="python -m tests.end_to_end.chaos", description=__doc__)
     words.add_argument("--seconds", type=float, default=600)
     words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--directory", type=Path, help="where the server keeps its files")
     given = words.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=given.directory) as folder:
         result = asyncio.run(chaos(Path(folder), given.seconds, given.seed))
     print(result)
     sys.exit("\n".join(broken(result)) or 0)

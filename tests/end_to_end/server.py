@@ -1,24 +1,36 @@
 """The real command in a process of its own, to be started, killed and started again."""
 
+import contextlib
 import os
+import resource
+import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 
 
+PORTS = range(10_000, 32_000)
+"""Below those that Linux gives to connections: one of these could have the port while the server is down."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that nobody is given who does not ask for it by its number."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = secrets.choice(PORTS)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
@@ -54,6 +66,11 @@ class Server:
             check=False,
         )
 
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What a person with a database tool would see; a process for each look would take a second."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.directory}/data/bridge.db?mode=ro", uri=True)) as looking:
+            return looking.execute(statement).fetchall()
+
     def start(self) -> None:
         with (self.directory / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -63,7 +80,7 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        for _ in range(600):
+        for _ in range(1200):
             if self._is_ready():
                 return
             try:
@@ -90,6 +107,14 @@ class Server:
         """Send a signal to the server that runs."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def limit_files(self, most: int | None) -> None:
+        """Let no file of the server that runs grow beyond so many bytes, as if the disk were full; None: any. The limit
+        goes with the process."""
+        if self._process is None:
+            return
+        limit = resource.RLIM_INFINITY if most is None else most
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
     def stop(self) -> int:
         """SIGTERM, as a service manager does; gives the exit code."""

@@ -50,7 +50,7 @@ class Terminal:
     def read_until(self, words: str | None = None) -> str:
         """All that is shown until `words` are, or to the end; without colours."""
         while words is None or words not in self.seen:
-            ready, _, _ = select.select([self._terminal], [], [], 30)
+            ready, _, _ = select.select([self._terminal], [], [], 60)
             assert ready, self.seen
             try:
                 data = os.read(self._terminal, 65536)
@@ -67,10 +67,10 @@ class Terminal:
         """Close the window: the terminal goes, and the system says so (SIGHUP). Gives the exit code."""
         os.close(self._terminal)
         self._process.send_signal(signal.SIGHUP)
-        return self._process.wait(30)
+        return self._process.wait(60)
 
     def end(self) -> int:
         """Read what is left; gives the exit code."""
         self.read_until()
         os.close(self._terminal)
-        return self._process.wait(30)
+        return self._process.wait(60)

@@ -32,4 +32,4 @@ def test_output_that_nobody_reads_is_no_success(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.close()
-        assert process.wait(30) == 1
+        assert process.wait(60) == 1

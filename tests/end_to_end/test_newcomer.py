@@ -82,7 +82,7 @@ class Place:
     def stop_fake(self) -> None:
         if self._fake is not None:
             self._fake.terminate()
-            self._fake.wait(10)
+            self._fake.wait(60)
             self._received.write_text("")
 
     def received(self) -> str:
@@ -90,7 +90,7 @@ class Place:
 
     def wait_for(self, look: Callable[[], str], words: str) -> None:
         """Ask until the answer has these words in it."""
-        for _ in range(300):
+        for _ in range(1200):
             if words in look():
                 return
             Event().wait(0.05)

@@ -37,8 +37,9 @@ TEMPLATES = {
     "echo.md.j2": "**You said:** {{ text }}\n",
     "show.md.j2": "See [our prices](https://shop.example/pricing), `code`:\n\n- **one** plan\n- *two*\n\n> hint\n",
 }
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds for anything to appear; the page itself waits up to 15 s between two tries."""
+expect.set_options(timeout=PATIENCE)
 
 
 FILES = {"rules/echo.yaml": RULES, **{f"templates/{name}": text for name, text in TEMPLATES.items()}}
@@ -78,7 +79,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def visit(context: BrowserContext, server: Server) -> Page:
     page = context.new_page()
     page.goto(server.url)
-    expect(page.get_by_role("status")).to_have_text("Online", timeout=PATIENCE)
+    expect(page.get_by_role("status")).to_have_text("Online")
     return page
 
 
@@ -93,8 +94,8 @@ def texts(page: Page) -> list[str]:
 
 
 def wait_for(page: Page, own: int, replies: int) -> None:
-    expect(page.locator('.own[data-state="sent"]')).to_have_count(own, timeout=PATIENCE)
-    expect(page.locator(".reply")).to_have_count(replies, timeout=PATIENCE)
+    expect(page.locator('.own[data-state="sent"]')).to_have_count(own)
+    expect(page.locator(".reply")).to_have_count(replies)
 
 
 def test_nothing_is_lost_doubled_or_out_of_order_when_the_server_is_killed(

@@ -4,18 +4,15 @@ Source: https://github.com/TobitSoftware/chayns-backend/wiki. The answers to a p
 who is in a UAC group are not published: they have the envelope of the rest of the API here.
 """
 
-import asyncio
 import json
 import re
 from base64 import b64encode
-from collections import deque
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.chat_server import Behaviour, Say
+from tests.fakes.platform import FakePlatform, Wrong
 
 LOCATION = 378
 TAPP = 77889
@@ -49,44 +46,25 @@ def error(message: str) -> str:
     return json.dumps({"message": message, "errorGuid": "5b2c9d1e-0000-4000-8000-000000000001"})
 
 
-class Wrong(Exception):  # noqa: N818 - it is an answer
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
-class Chayns:
+class Chayns(FakePlatform):
     """`async with Chayns() as fake:`; `fake.url` is the account's base_url.
 
     `sent` are the calls that changed something, each with its path below the location; `groups` are the users of the
-    UAC groups; `refused` what was turned away. `answers` is used up one a request that is in order; a request that is
+    UAC groups, of whom `page` are told at once from `?skip=` on, where it is set; nobody can write to `strangers`.
+    `refused` is what was turned away. `answers` is used up one a request that is in order; a request that is
     answered so has taken effect all the same only where its connection hangs or is reset.
     """
 
+    PATH = "/v2.0"
+
     def __init__(self, *, tapp: int = TAPP, secret: str = SECRET) -> None:
+        super().__init__()
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.groups: dict[int, list[int]] = {}
+        self.page: int | None = None
+        self.strangers: set[int] = set()
         self.refused: list[tuple[int, str]] = []
-        self.answers: deque[Behaviour] = deque()
-        self.url = ""
         self._authorization = "Basic " + b64encode(f"{tapp}:{secret}".encode()).decode()
-        self._closing = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v2.0"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        await self._runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -94,24 +72,22 @@ class Chayns:
         except Wrong as wrong:
             self.refused.append((wrong.status, wrong.message))
             return web.Response(status=wrong.status, text=error(wrong.message), content_type="application/json")
-        behaviour = self.answers.popleft() if self.answers else None
-        if isinstance(behaviour, Say):
-            return web.Response(status=behaviour.status, headers=behaviour.headers, text=behaviour.body)
-        status, done = act()
-        if behaviour == "hang":
-            await self._closing.wait()
-        if behaviour is not None and request.transport is not None:
-            request.transport.abort()
-        return web.json_response({"data": done}, status=status)
+
+        def do() -> web.Response:
+            status, done = act()
+            return web.json_response({"data": done}, status=status)
+
+        return await self._as_planned(request, do)
 
     async def _understood(self, request: web.Request) -> Callable[[], tuple[int, list[Any]]]:
         """What the request asks for, checked and ready to be done."""
         if request.headers.getall("Authorization", []) != [self._authorization]:
             raise Wrong(401, "Invalid TappId or Secret")
         path = request.path.removeprefix(f"/v2.0/{LOCATION}")
-        if path == request.path or request.query_string:
+        of_group = re.fullmatch(r"/UAC/([0-9]+)/User", path)
+        if path == request.path or (request.query_string and not (of_group and self.page)):
             raise Wrong(404, "No such location")
-        if found := re.fullmatch(r"/UAC/([0-9]+)/User", path):
+        if found := of_group:
             return self._members(request, int(found[1]))
         if path == "/UAC":
             if request.method != "GET":
@@ -121,6 +97,8 @@ class Chayns:
             body = await self._body(request, INTERCOM, required=("Message",))
             if not any(body.get(name) for name in RECEIVERS):
                 raise Wrong(400, "At least one recipient list has to be provided")
+            if self.strangers.intersection(body.get("UserIds", ())):
+                raise Wrong(404, "No such user")
         elif path == "/Email":
             body = await self._body(request, EMAIL, required=("Subject", "Text"))
             if not any(body.get(name) for name in RECEIVERS):
@@ -142,6 +120,11 @@ class Chayns:
         if group not in self.groups:
             raise Wrong(404, "No such UAC group")
         users = self.groups[group]
+        if self.page:
+            skip = re.fullmatch(r"skip=([0-9]+)", request.query_string)
+            if skip is None:
+                raise Wrong(400, "skip is required")
+            users = users[int(skip[1]) :][: self.page]
         return lambda: (200, [{"userId": user, "personId": f"P-{user}", "firstName": "Anna"} for user in users])
 
     async def _body(

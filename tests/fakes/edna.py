@@ -4,17 +4,16 @@ Sources: https://docs.edna.io/kb/login-request, .../send-outgoing-message-from-m
 beside them. The form of its errors is not published: the bodies here are this fake's own.
 """
 
-import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
-from tests.fakes.chat_server import Behaviour, Say
+from tests.fakes.chat_server import Behaviour
+from tests.fakes.platform import FakePlatform, Wrong
 
 LOGIN, PASSWORD = "integrator", "pass-word-1234"
 BOT_TOKEN = "bot-token-1234567890"
@@ -39,14 +38,7 @@ _DEVICE: Kinds = {
 }
 
 
-class Wrong(Exception):  # noqa: N818 - it is an answer
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
-class Edna:
+class Edna(FakePlatform):
     """`async with Edna() as fake:`; `fake.url` is the account's base_url.
 
     `sent` are the messages in order, as (path, body); `log_ins` counts those that succeeded; `refused` is what was
@@ -55,36 +47,19 @@ class Edna:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.threads: dict[int, dict[str, Any]] = {902: _thread(902, 17, "ASSIGNED")}
         self.clients: dict[int, dict[str, Any]] = {17: {"externalId": "c-17", "phone": "+10000000000", "blocked": None}}
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.log_ins = 0
         self.refused: list[tuple[int, str]] = []
-        self.answers: deque[Behaviour] = deque()
-        self.log_in_answers: deque[Behaviour] = deque()
+        self.log_in_answers: deque[Behaviour | None] = deque()
         self.rights = True
-        self.url = ""
         self._good: set[str] = set()
         self._answer_ids: dict[str, int] = {}
-        self._closing = asyncio.Event()
 
     def expire(self) -> None:
         self._good.clear()
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        await self._runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         headers: dict[str, str] = {}
@@ -94,15 +69,7 @@ class Edna:
             self.refused.append((wrong.status, wrong.message))
             return web.json_response({"message": wrong.message}, status=wrong.status)
         planned = self.log_in_answers if request.path == "/api/auth/login" else self.answers
-        behaviour = planned.popleft() if planned else None
-        if isinstance(behaviour, Say):
-            return web.Response(status=behaviour.status, headers=behaviour.headers, text=behaviour.body)
-        done = act()
-        if behaviour == "hang":
-            await self._closing.wait()
-        if behaviour is not None and request.transport is not None:
-            request.transport.abort()
-        return web.json_response(done, headers=headers)
+        return await self._as_planned(request, lambda: web.json_response(act(), headers=headers), planned)
 
     async def _understood(self, request: web.Request, headers: dict[str, str]) -> Act:
         """What the request asks for, checked and ready to be done."""

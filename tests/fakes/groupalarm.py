@@ -4,17 +4,14 @@ Source: https://developer.groupalarm.com/api/chat.html for the fields. The page 
 the paths are those that the account guesses, and the one of the default rooms is made up for the tests.
 """
 
-import asyncio
 import json
 import re
-from collections import deque
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.chat_server import Behaviour, Say
+from tests.fakes.platform import FakePlatform
 
 TOKEN = "ga-token-1234567890"
 ORGANIZATION = 17
@@ -35,7 +32,7 @@ def refusal(message: str, error: str) -> str:
     return json.dumps({"success": False, "message": message, "error": error})
 
 
-class GroupAlarm:
+class GroupAlarm(FakePlatform):
     """`async with GroupAlarm() as fake:`; `fake.url` is the account's base_url.
 
     `rooms` are by their number; `messages` are (room, text), `avatars` bytes by room; `asked` are all requests that
@@ -43,17 +40,17 @@ class GroupAlarm:
     ever); a request that is answered so has taken effect all the same only where its connection hangs or is reset.
     """
 
+    PATH = "/api/v1"
+
     def __init__(self, *, header: str = "API-TOKEN", longest: int | None = None) -> None:
+        super().__init__()
         self.rooms: dict[int, dict[str, Any]] = {}
         self.messages: list[tuple[int, str]] = []
         self.avatars: dict[int, bytes] = {}
         self.asked: list[str] = []
         self.refused: list[tuple[int, str]] = []
-        self.answers: deque[Behaviour | None] = deque()
-        self.url = ""
         self._header = header
         self._longest = longest
-        self._closing = asyncio.Event()
 
     def add_room(self, number: int, **fields: Any) -> None:
         self.rooms[number] = {
@@ -68,21 +65,6 @@ class GroupAlarm:
             **fields,
         }
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/api/v1"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        await self._runner.cleanup()
-
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
             act = await self._understood(request)
@@ -91,15 +73,12 @@ class GroupAlarm:
             told = refusal("the request was refused", wrong.error)
             return web.Response(status=wrong.status, text=told, content_type="application/json")
         self.asked.append(f"{request.method} {request.path_qs.removeprefix('/api/v1')}")
-        behaviour = self.answers.popleft() if self.answers else None
-        if isinstance(behaviour, Say):
-            return web.Response(status=behaviour.status, headers=behaviour.headers, text=behaviour.body)
-        done = act()
-        if behaviour == "hang":
-            await self._closing.wait()
-        if behaviour is not None and request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=204) if done is None else web.json_response(done)
+
+        def do() -> web.Response:
+            done = act()
+            return web.Response(status=204) if done is None else web.json_response(done)
+
+        return await self._as_planned(request, do)
 
     async def _understood(self, request: web.Request) -> Act:
         """What the request asks for, checked and ready to be done."""

@@ -5,19 +5,17 @@ message without an agent is posted in the name of the customer. What those pages
 adapter's defaults assume it (doc.md, "What is not known").
 """
 
-import asyncio
 import json
 import re
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.chat_server import Behaviour, Say
+from tests.fakes.helpcrunch_customers import condition_of as customer_condition_of
 from tests.fakes.helpcrunch_errors import Wrong, check, condition_of, errors
+from tests.fakes.platform import FakePlatform
 
 Act = Callable[[], dict[str, Any]]
 
@@ -25,7 +23,6 @@ KEY = "hc-key-1234567890abcdef"
 AGENT = {"id": 4188, "name": "Olha", "email": "olha@shop.example", "role": "agent"}
 SEARCHABLE = {"chats.customer": "id", "chats.customer.email": "email", "chats.customer.userId": "userId"}
 SORTS = ("chats.createdAt", "chats.lastCustomerMessageAt", "chats.lastMessageAt", "chats.closedAt")
-CUSTOMER_SEARCHABLE = {"customers.id": "id", "customers.email": "email", "customers.userId": "userId"}
 CUSTOMER_SORTS = ("customers.firstSeen", "customers.lastSeen")
 STATUSES = ("new", "opened", "pending", "on hold", "no communication", "closed")
 DEPARTMENT = 7
@@ -37,7 +34,7 @@ CUSTOMER_FIELDS = {
 }
 
 
-class HelpCrunch:
+class HelpCrunch(FakePlatform):
     """`async with HelpCrunch() as fake:`; `fake.url` is the account's base_url.
 
     `messages` are those posted, in order; `searches` the bodies of searches; `refused` what was turned away;
@@ -46,7 +43,10 @@ class HelpCrunch:
     taken effect all the same only where its connection hangs or is reset.
     """
 
+    PATH = "/v1"
+
     def __init__(self, *, api_key: str = KEY) -> None:
+        super().__init__()
         self.chats: dict[int, dict[str, Any]] = {}
         self.customers: dict[int, dict[str, Any]] = {}
         self.changes: list[tuple[str, str, object]] = []
@@ -54,10 +54,7 @@ class HelpCrunch:
         self.messages: list[dict[str, Any]] = []
         self.searches: list[dict[str, Any]] = []
         self.refused: list[tuple[int, str]] = []
-        self.answers: deque[Behaviour | None] = deque()
-        self.url = ""
         self._api_key = api_key
-        self._closing = asyncio.Event()
 
     def add_chat(self, number: int, customer: Mapping[str, object], *, status: str = "opened", last: int = 0) -> None:
         """A chat of this customer ({id, email, userId, ...}), whose last message was `last` seconds after the first."""
@@ -74,22 +71,8 @@ class HelpCrunch:
     def add_customer(self, customer: Mapping[str, object]) -> None:
         number = customer["id"]
         assert isinstance(number, int)
-        self.customers[number] = {"name": None, "email": None, "userId": None, "lastSeen": "1603885000", **customer}
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        await self._runner.cleanup()
+        seen = {"firstSeen": f"{1603880000 + number}.5", "lastSeen": "1603885000"}
+        self.customers[number] = {"name": None, "email": None, "userId": None, **seen, **customer}
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -97,15 +80,7 @@ class HelpCrunch:
         except Wrong as wrong:
             self.refused.append((wrong.status, wrong.told[-1][0]))
             return web.json_response(errors(*wrong.told), status=wrong.status)
-        behaviour = self.answers.popleft() if self.answers else None
-        if isinstance(behaviour, Say):
-            return web.Response(status=behaviour.status, headers=behaviour.headers, text=behaviour.body)
-        done = act()
-        if behaviour == "hang":
-            await self._closing.wait()
-        if behaviour is not None and request.transport is not None:
-            request.transport.abort()
-        return web.json_response(done)
+        return await self._as_planned(request, lambda: web.json_response(act()))
 
     async def _understood(self, request: web.Request) -> Act:
         """What the request asks for, checked and ready to be done."""
@@ -178,14 +153,20 @@ class HelpCrunch:
         return self._page(asked.body, self.chats, SORTS, lambda chat: all(of(chat)[n] == v for n, v in wanted))
 
     def _search_customers(self, asked: "Asked") -> Act:
-        wanted = self._wanted(asked.body, CUSTOMER_SEARCHABLE, CUSTOMER_SORTS)
+        filters = self._filters(asked.body, CUSTOMER_SORTS)
+        wanted = [customer_condition_of(at, condition) for at, condition in enumerate(filters)]
+        several = any if asked.body.get("comparison") == "OR" else all
         return self._page(
-            asked.body, self.customers, CUSTOMER_SORTS, lambda customer: all(customer[n] == v for n, v in wanted)
+            asked.body, self.customers, CUSTOMER_SORTS, lambda customer: several(one(customer) for one in wanted)
         )
 
     def _wanted(
         self, body: dict[str, Any], searchable: Mapping[str, str], sorts: tuple[str, ...]
     ) -> list[tuple[str, object]]:
+        filters = self._filters(body, sorts)
+        return [condition_of(at, condition, searchable) for at, condition in enumerate(filters)]
+
+    def _filters(self, body: dict[str, Any], sorts: tuple[str, ...]) -> list[object]:
         kinds = {"comparison": str, "filter": list, "limit": int, "offset": int, "sort": str, "order": str}
         check(body, kinds, required=("filter",))
         if not 1 <= body.get("limit", 10) <= 100:
@@ -194,7 +175,10 @@ class HelpCrunch:
             raise Wrong(400, ("sort", "The value you selected is not a valid choice."))
         if body.get("order", "ASC") not in ("ASC", "DESC") or body.get("comparison", "AND") not in ("AND", "OR"):
             raise Wrong(400, ("order", "The value you selected is not a valid choice."))
-        return [condition_of(at, condition, searchable) for at, condition in enumerate(body["filter"])]
+        if body.get("offset", 0) < 0:
+            raise Wrong(400, ("offset", "This value should be positive."))
+        filters: list[object] = body["filter"]
+        return filters
 
     def _page(
         self,

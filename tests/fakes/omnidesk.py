@@ -5,19 +5,16 @@ https://docs.omnidesk.io/omnidesk/live-chat/chatbot-integration for the answer w
 published: those here are this fake's own.
 """
 
-import asyncio
 import base64
 import json
 import re
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from tests.fakes.chat_server import Behaviour, Say
+from tests.fakes.platform import FakePlatform, Wrong
 
 KEY = "key-made-in-omnidesk"
 PATH = "/api/v2/chat/"
@@ -86,14 +83,7 @@ ITEMS: Mapping[str, Mapping[str, object]] = {
 }
 
 
-class Wrong(Exception):  # noqa: N818 - it is an answer
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
-class Omnidesk:
+class Omnidesk(FakePlatform):
     """`async with Omnidesk() as fake:`; `fake.url` is the account's base_url.
 
     `received` are the calls that were in order, as (name, fields), whatever was answered; `files` those of
@@ -102,36 +92,15 @@ class Omnidesk:
     """
 
     def __init__(self, *, takes: str = "multipart/form-data") -> None:
+        super().__init__()
         self.received: list[tuple[str, dict[str, Any]]] = []
         self.files: list[tuple[str | None, bytes]] = []
         self.tickets: dict[str, int] = {}
         self.refused: list[tuple[int, str]] = []
-        self.answers: deque[Behaviour] = deque()
-        self.url = ""
         self._takes = takes
-        self._closing = asyncio.Event()
 
     def names(self) -> list[str]:
         return [name for name, _ in self.received]
-
-    def let_go(self) -> None:
-        """Drop the connections that hang."""
-        self._closing.set()
-
-    async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=64 * 2**20)
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.let_go()
-        await self._runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -140,15 +109,7 @@ class Omnidesk:
             self.refused.append((wrong.status, wrong.message))
             return web.json_response({"status": "error", "message": wrong.message}, status=wrong.status)
         self.received.append((name, fields))
-        behaviour = self.answers.popleft() if self.answers else None
-        if isinstance(behaviour, Say):
-            return web.Response(status=behaviour.status, headers=behaviour.headers, text=behaviour.body)
-        told = self._told(name, fields)
-        if behaviour == "hang":
-            await self._closing.wait()
-        if behaviour is not None and request.transport is not None:
-            request.transport.abort()
-        return web.json_response(told)
+        return await self._as_planned(request, lambda: web.json_response(self._told(name, fields)))
 
     def _told(self, name: str, fields: Mapping[str, Any]) -> dict[str, object]:
         if name in ITEMS:

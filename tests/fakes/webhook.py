@@ -4,21 +4,18 @@ The standard: https://github.com/standard-webhooks/standard-webhooks/blob/main/s
 is computed here anew, from the decoded key that the test gives.
 """
 
-import asyncio
 import hashlib
 import hmac
 import json
 import re
 from base64 import b64encode
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.chat_server import Behaviour
+from tests.fakes.platform import FakePlatform
 
 PATH = "/in"
 CALLS = "/calls"
@@ -34,7 +31,7 @@ class Called:
     body: object
 
 
-class Receiver:
+class Receiver(FakePlatform):
     """`async with Receiver(key, now) as fake:`; `fake.url` is the account's url, `now` its clock (seconds since 1970).
 
     `taken` are the bodies of the webhooks taken, each once however often it came; `attempts` counts every one that was
@@ -42,58 +39,41 @@ class Receiver:
     `calls_url` any method is taken: `called` are those, each once, and `found` is what they are answered.
     """
 
+    PATH = PATH
+
     def __init__(self, key: bytes, now: float) -> None:
+        super().__init__()
         self.taken: dict[str, dict[str, Any]] = {}
         self.attempts = 0
         self.refused: list[str] = []
-        self.answers: deque[Behaviour] = deque()
         self.now = now
         self.called: dict[str, Called] = {}
         self.found: object = {"ok": True}
-        self.url = ""
-        self.calls_url = ""
         self._key = key
-        self._closing = asyncio.Event()
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._take)
-        self._runner = web.AppRunner(app, shutdown_timeout=0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        self.url, self.calls_url = origin + PATH, origin + CALLS
-        return self
+    @property
+    def calls_url(self) -> str:
+        return self.url.removesuffix(PATH) + CALLS
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        await self._runner.cleanup()
-
-    async def _take(self, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         wrong = self._wrong(request, body)
         if wrong is not None:
             self.refused.append(wrong)
             return web.Response(status=400, text=wrong)
         self.attempts += 1
-        behaviour = self.answers.popleft() if self.answers else None
-        if behaviour is not None and not isinstance(behaviour, str):
-            return web.Response(status=behaviour.status, headers=behaviour.headers, text=behaviour.body)
+        return await self._as_planned(request, lambda: self._taken(request, body))
+
+    def _taken(self, request: web.Request, body: bytes) -> web.Response:
         name = request.headers["webhook-id"]
         if request.path == CALLS:
             said = json.loads(body) if body else None
             headers = {key.lower(): value for key, value in request.headers.items()}
             called = Called(method=request.method, query=request.query_string, headers=headers, body=said)
             self.called.setdefault(name, called)
-        else:
-            self.taken.setdefault(name, json.loads(body))
-        if behaviour == "hang":
-            await self._closing.wait()
-        if behaviour is not None and request.transport is not None:
-            request.transport.abort()
-        return web.json_response(self.found) if request.path == CALLS else web.Response(status=204)
+            return web.json_response(self.found)
+        self.taken.setdefault(name, json.loads(body))
+        return web.Response(status=204)
 
     def _wrong(self, request: web.Request, body: bytes) -> str | None:
         if request.path == CALLS:

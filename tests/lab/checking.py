@@ -41,7 +41,7 @@ def checked(
 
 def found(tmp_path: Path, *given: object, **more: object) -> list[str]:
     """The problems as a person reads them, their files named from the working folder."""
-    result = checked(tmp_path, *given, **more)  # type: ignore[arg-type]
+    result = checked(tmp_path, *given, **more)
     return [str(problem).replace(f"{tmp_path}/", "") for problem in result.problems]
 
 

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from msgspec import convert
 from msgspec.structs import replace
 
-from bridge.lab.given import exists, given_by, nearest
+from bridge.lab.given import Given, every_name, exists, given_by, nearest
+from bridge.lab.variables import asked_in_when
 from bridge.model.event import CERTAIN, KINDS, Event, Kind, whole
 from bridge.model.facts import Facts, variables
+from bridge.rulebook.fields import field_of
 from bridge.templating import TemplateFault, Templates
 from tests.lab.checking import found, rule
 from tests.platforms.recordings import FOLDERS
@@ -54,6 +56,8 @@ SOUND: list[tuple[str, dict[str, str]]] = [
     ("{{ state }}", {"on": "[typing, widget]"}),
     ("{{ attachment.name }}", {"on": "attachment"}),
     ("{{ attachment.size }} {{ attachment.name }}", {"when": "{attachment.size: {above: 5}}"}),
+    ("{{ attachment.url }} {{ attachment.name }}", {"when": "{attachment.url: {host: files.example}}"}),
+    ("{{ messages | length }}", {"on": "[message, visited]", "when": "{text: {exists: true}}"}),
     ("{{ contact.name }}", {"when": "{contact.name: {exists: true}}"}),
     ("{{ contact.name.upper() }}", {"when": "{contact.name: {starts_with: a}}"}),
     ("{{ contact.plan }} {{ contact.memory.x }}", {"when": "{contact.plan: 3, contact.memory.x: {above: 1}}"}),
@@ -287,3 +291,14 @@ def test_the_nearest_name() -> None:
     assert nearest("conversation.idel") == ' (did you mean "conversation.idle"?)'
     assert nearest("match.nmber", ["match.number"]) == ' (did you mean "match.number"?)'
     assert nearest("zzz") == ""
+
+
+def test_what_may_be_missing_can_be_asked_for_as_the_message_advises() -> None:
+    anything = Given(kinds=frozenset(KINDS), known=frozenset(), groups=frozenset())
+    missing = [name for name in every_name() if anything.missing(name)]
+    assert {"attachment", "attachment.url", "contact.name", "messages", "text"} <= set(missing)
+    for name in missing:
+        asked = asked_in_when(name)
+        assert field_of(asked).name == asked
+        given = given_by(frozenset(KINDS), rule_when({asked: {"exists": True}}).when)
+        assert given.missing(name) == (), name

@@ -48,7 +48,7 @@ CASES = {
     ),
     "an expectation that asks nothing": (
         a_test("expect: {}"),
-        ['4:17: "expect" expects "nothing", or one of reply, send, operation, rule, remember, forget'],
+        ['4:17: "expect" expects "nothing", or one of reply, send, operation, broadcast, rule, remember, forget'],
     ),
     "a reply that asks nothing": (
         a_test("expect: {reply: {}}"),

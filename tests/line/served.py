@@ -21,7 +21,7 @@ from tests.running import ECHO, KEY, settings_in, site
 
 LIMITS = '[server]\nmax_body = "64 KiB"\nmax_attachment = "256 KiB"\n'
 WEBCHAT = '[accounts.web]\nplatform = "webchat"\n'
-PATIENCE = Patience(head=0.5, body=0.5, linger=0.2, grace=0.5)
+PATIENCE = Patience(head=1, body=1, linger=0.2, grace=0.5)
 MAX_BODY, MAX_ATTACHMENT = 64 * 1024, 256 * 1024
 API = "/api/v2/chat/"
 MESSAGE = API + "notifyUserNewChatMessage"
@@ -38,10 +38,10 @@ class Served:
     chat_server: str
 
     def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self.host, self.port, timeout=10)
+        return http.client.HTTPConnection(self.host, self.port, timeout=60)
 
     def plug(self) -> socket.socket:
-        return socket.create_connection((self.host, self.port), timeout=10)
+        return socket.create_connection((self.host, self.port), timeout=60)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +135,7 @@ def serving(directory: Path) -> Iterator[Served]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert started.wait(20)
+    assert started.wait(60)
     yield ready[0]
     loops[0].call_soon_threadsafe(stop.set)
     thread.join(20)

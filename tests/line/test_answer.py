@@ -80,7 +80,7 @@ async def test_what_does_not_come_in_time_or_not_at_all_is_answered_otherwise(tm
     async with sitting_between(tmp_path) as (bridge, omnidesk):
         omnidesk.answers.extend([trouble, *[Say(status=503)] * 9])
         asking = asyncio.create_task(send(bridge))
-        await bridge.until(asking.done)
+        await bridge.until(asking.done, hanging=int(trouble == "hang"))
         status, answer = asking.result()
         assert (status, answer["ticketID"] == 7001) == (200, False)
         waited = (bridge.clock.now() - NOON).total_seconds()

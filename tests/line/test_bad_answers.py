@@ -60,11 +60,11 @@ def after(times: int, bad: Behaviour) -> Behaviour:
 
 @asynccontextmanager
 async def two_accounts(
-    directory: Path, behave: Behaviour, **options: object
+    directory: Path, behave: Behaviour, timeout: str = "20s", **options: object
 ) -> AsyncIterator[tuple[Site, Site, Server]]:
     """A bridge with the account "bad", whose chat server does `behave`, and the account "fine"."""
     async with ChatServer() as fine, serving(behave) as server:
-        bad = site(server.url, "bad", api_keys=[OTHER_KEY], timeout="500ms", max_in_flight=2, **options)
+        bad = site(server.url, "bad", api_keys=[OTHER_KEY], timeout=timeout, max_in_flight=2, **options)
         patience = Patience(grace=0.2)
         async with a_bridge(directory, bad + site(fine), chat_server=fine.url, patience=patience) as bridge:
             yield replace(bridge, chat_server=server.url, headers={"apiKey": OTHER_KEY}), bridge, server
@@ -94,7 +94,8 @@ async def test_trouble_that_passes(
     tmp_path: Path, behave: Behaviour, outcome: str, reason: str, on_unknown: str
 ) -> None:
     """Nobody knows whether it arrived, so the account's policy decides; the healthy account does not notice."""
-    async with two_accounts(tmp_path, after(2, behave), on_unknown=on_unknown) as (bad, fine, server):
+    timeout = "1s" if behave is hangs else "20s"
+    async with two_accounts(tmp_path, after(2, behave), timeout, on_unknown=on_unknown) as (bad, fine, server):
         await bad.say("one")
         await fine.say("hello")
         deliveries = await bad.settle()
@@ -163,7 +164,7 @@ async def test_all_of_it_at_once_loses_nothing_and_delays_nobody(tmp_path: Path)
     async def behave(connection: Connection) -> None:
         await trouble[connection.number % len(trouble)](connection)
 
-    async with two_accounts(tmp_path, behave) as (bad, fine, server):
+    async with two_accounts(tmp_path, behave, "1s") as (bad, fine, server):
         sessions = [f"conversation-{number}" for number in range(12)]
         await asyncio.gather(*(bad.say(session, chatSessionID=session) for session in sessions))
         await asyncio.gather(*(fine.say("x", chatSessionID=session) for session in sessions))

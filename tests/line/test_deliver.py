@@ -172,8 +172,8 @@ async def test_what_waited_too_long_for_its_turn_is_not_sent(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("behaviour", ["hang", "reset"])
 async def test_where_nobody_knows_it_is_sent_again(tmp_path: Path, behaviour: str) -> None:
-    async with a_site(tmp_path, timeout="300ms") as (bridge, fake):
-        fake.answers.append(behaviour)  # type: ignore[arg-type]
+    async with a_site(tmp_path, timeout="1s") as (bridge, fake):
+        fake.answers.append(behaviour)
         await bridge.say("x")
         assert [one.state for one in await bridge.settle()] == ["sent"]
         assert [one.outcome for one in bridge.story(1).tries] == ["unknown", "sent"]
@@ -181,7 +181,7 @@ async def test_where_nobody_knows_it_is_sent_again(tmp_path: Path, behaviour: st
 
 
 async def test_where_nobody_knows_a_person_decides_if_the_account_says_so(tmp_path: Path) -> None:
-    async with a_site(tmp_path, THREE, timeout="300ms", on_unknown="hold") as (bridge, fake):
+    async with a_site(tmp_path, THREE, timeout="1s", on_unknown="hold") as (bridge, fake):
         fake.answers.append("reset")
         await bridge.say("x")
         assert [one.state for one in await bridge.settle()] == ["unknown", "sent", "sent"]
@@ -211,7 +211,7 @@ async def test_no_more_are_in_flight_than_the_account_allows(tmp_path: Path) -> 
         async with a_bridge(tmp_path, settings, chat_server=fake.url, patience=IMPATIENT) as bridge:
             await asyncio.gather(*(bridge.say("x", chatSessionID=f"conversation-{n}") for n in range(10)))
             await fake.wait_for(3)
-            await bridge.until(lambda: bridge.states().count("claimed") == 10)
+            await bridge.until(lambda: bridge.states().count("claimed") == 10, hanging=3)
             assert len(fake.received) == 3
 
 
@@ -364,7 +364,7 @@ async def test_a_platform_that_hangs_holds_up_nobody_else(tmp_path: Path) -> Non
             fine.answers.append(BUSY)
             await bridge.say("with a retry")
             await bridge.say("at once", chatSessionID=OTHER)
-            await bridge.until(lambda: len(fine.received) == 3)
+            await bridge.until(lambda: len(fine.received) == 3, hanging=2)
             assert texts(fine) == ["with a retry", "with a retry"]
             assert len(stuck.received) == 2
 
@@ -384,7 +384,7 @@ async def test_a_backlog_of_one_that_hangs_does_not_hold_up_a_retry_of_another(t
             await until(lambda: len(fine.received) == 1 and bridge.deliveries()[-1].due_at)
         async with a_bridge(tmp_path, settings, clock=clock, chat_server=fine.url, patience=IMPATIENT) as bridge:
             await until(lambda: len(stuck.received) == 4)
-            await bridge.until(lambda: len(fine.received) == 2)
+            await bridge.until(lambda: len(fine.received) == 2, hanging=2)
             assert len(stuck.received) == 4
 
 
@@ -444,11 +444,11 @@ async def test_a_broadcast_of_thousands_does_not_keep_live_replies_waiting(tmp_p
         await bridge.until(lambda: fake.received)
         for number, wait in enumerate((0.2, 3, 40, 20, 7)):
             until_then = bridge.clock.monotonic() + wait
-            await bridge.until(lambda end=until_then: bridge.clock.monotonic() >= end, tick=0.05)  # type: ignore[misc]
+            await bridge.until(lambda end=until_then: bridge.clock.monotonic() >= end, tick=0.05)
             came = bridge.clock.now()
             await bridge.say("x", chatSessionID=f"conversation-{number}")
-            await bridge.until(lambda n=number: texts(fake, f"conversation-{n}"))  # type: ignore[misc]
-            await bridge.until(lambda n=number: bridge.story(5001 + n).tries)  # type: ignore[misc]
+            await bridge.until(lambda n=number: texts(fake, f"conversation-{n}"))
+            await bridge.until(lambda n=number: bridge.story(5001 + n).tries)
             waited = (bridge.story(5001 + number).tries[0].at - came).total_seconds()
             assert waited <= 0.5 + 0.1, waited
         assert len(fake.received) > 100, "the broadcast went on meanwhile"
@@ -501,7 +501,7 @@ async def test_a_long_attempt_keeps_its_claim(tmp_path: Path) -> None:
             # What is tried again in the meantime shows that the loop goes on looking.
             fake.answers.extend([BUSY] * 9)
             await bridge.say("y", chatSessionID=OTHER)
-            await bridge.until(lambda: len(texts(fake, OTHER)) == 10, tick=1)
+            await bridge.until(lambda: len(texts(fake, OTHER)) == 10, tick=1, hanging=1)
             assert bridge.clock.monotonic() > 130
             assert texts(fake) == ["you said x"]
 

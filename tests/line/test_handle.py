@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from bridge.app.listening import Patience
 from bridge.clock import SetClock
 from tests.fakes.chat_server import ChatServer
+from tests.loop import run
 from tests.running import ECHO, KEY, SESSION, TOKEN, Site, a_bridge, a_site, site
 from tests.values import NOON
 
@@ -263,7 +264,7 @@ def test_whatever_comes_together_each_event_is_decided_once_on_what_was_before_i
                 said.setdefault(str(one["chatSessionID"]), []).append(str(one["message"]))
             return said
 
-    said = asyncio.run(send())
+    said = run(send())
     assert {session: len(messages) for session, messages in said.items()} == {
         session: len({call for call in calls if call[0] == session}) for session, _, _ in calls
     }

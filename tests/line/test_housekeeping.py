@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bridge.clock import SetClock
+from bridge.line.duty import Duty
 from bridge.line.housekeeping import Housekeeping
 from tests.fakes.chat_server import Say
 from tests.line.test_attachments import PNG, upload
@@ -26,9 +27,15 @@ TABLES = ("events", "deliveries", "attempts", "conversations", "memories", "atta
 async def clear(site: Site, tmp_path: Path, keep_for: timedelta) -> None:
     """Housekeeping rests between its steps by its own clock, which is turned here."""
     clock = SetClock(site.clock.now())
-    work = Housekeeping(site.running.store, tmp_path / "data" / "attachments", keep_for, clock).clear()
+    duty = Duty("old rows", store=site.running.store, worker="w", clock=clock)
+    work = Housekeeping(site.running.store, tmp_path / "data" / "attachments", keep_for, clock, duty).clear()
     task = asyncio.ensure_future(work)
-    await until(task.done, clock, 0.0001)
+
+    def is_done() -> bool:
+        clock.advance(0.0001)
+        return task.done()
+
+    await until(is_done)
     await task
 
 

@@ -68,7 +68,7 @@ async def test_an_operation_is_tried_again_and_its_followers_wait(tmp_path: Path
         await bridge.say("Ann")
         await bridge.say("Bob", messageNumber=2)
         await bridge.until(lambda: len(crunch.changes) == 2, tick=0.2)
-        assert [body["name"] for _, _, body in crunch.changes] == ["Ann", "Bob"]  # type: ignore[index]
+        assert [body["name"] for _, _, body in crunch.changes] == ["Ann", "Bob"]
         assert len(bridge.story(1).tries) >= 2
 
 

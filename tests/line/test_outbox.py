@@ -68,7 +68,8 @@ async def test_no_more_begin_than_there_are_places(clock: SetClock) -> None:
     for _ in range(3):
         hand.add()
     assert hand.numbers == [1, 2]
-    assert set(hand.outbox.held()) == {1, 2, 3}
+    assert set(hand.outbox.begun()) == {1, 2}
+    assert [one.id for one in hand.outbox.all_waiting()] == [3]
     hand.finish()
     assert hand.numbers == [3]
 
@@ -76,7 +77,7 @@ async def test_no_more_begin_than_there_are_places(clock: SetClock) -> None:
 async def test_the_most_urgent_begin_first_and_each_kind_in_its_order(clock: SetClock) -> None:
     hand = Hand(clock, places=1)
     for urgency in ("live", "broadcast", "follow_up", "live", "broadcast", "live"):
-        hand.add(urgency)  # type: ignore[arg-type]
+        hand.add(urgency)
     order = []
     while hand.begun:
         order += hand.numbers
@@ -116,6 +117,64 @@ async def test_a_pause_holds_every_call_and_what_gathered_begins_one_by_one(cloc
         began.append(len(hand.begun))
         hand.finish()
     assert began == [1, 2, 4, 8, 5]
+
+
+async def test_a_platform_that_asks_for_a_pause_again_and_again_gets_longer_ones(clock: SetClock) -> None:
+    """As one does that answers 429 to each and every call, and never says for how long."""
+    hand = Hand(clock, places=4)
+    for _ in range(50):
+        hand.add()
+    pauses = []
+    for _ in range(8):
+        hand.outbox.pause(timedelta(seconds=0.7))
+        # Those that were in flight are told the same, which must not count as often as there are.
+        for _ in hand.begun:
+            hand.outbox.pause(timedelta(seconds=0.7))
+        hand.finish(Failed(reason="rate_limited", detail="429"))
+        began = clock.monotonic()
+        while not hand.begun:
+            await turned(clock, 0.25)
+        assert len(hand.begun) == 1
+        pauses.append(clock.monotonic() - began)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+    hand.finish()
+    hand.outbox.pause(timedelta(seconds=0.7))
+    began = clock.monotonic()
+    hand.finish(Failed(reason="rate_limited", detail="429"))
+    while not hand.begun:
+        await turned(clock, 0.25)
+    assert clock.monotonic() - began == 1
+
+
+async def test_what_is_asked_for_is_waited_for_however_long_it_is(clock: SetClock) -> None:
+    hand = Hand(clock)
+    hand.outbox.pause(timedelta(hours=3))
+    hand.add()
+    await turned(clock, 10_799)
+    assert hand.begun == []
+    await turned(clock, 1)
+    assert hand.numbers == [1]
+
+
+async def test_nothing_begins_while_nobody_knows_whose_it_is(clock: SetClock) -> None:
+    sure, begun = [False], list[int]()
+    outbox = Outbox(clock, max_in_flight=9, budget=None, begin=lambda one: begun.append(one.id), sure=lambda: sure[0])
+    for number in (1, 2, 3):
+        outbox.add(a_delivery(id=number))
+    assert begun == []
+    outbox.drop({2})
+    sure[0] = True
+    outbox.go()
+    assert begun == [1, 3]
+
+
+async def test_the_first_of_several_that_are_added_together_expires_in_its_time(clock: SetClock) -> None:
+    hand = Hand(clock)
+    hand.outbox.pause(timedelta(hours=1))
+    soon, late = NOON + timedelta(minutes=5), NOON + timedelta(hours=5)
+    hand.outbox.add(a_delivery(id=1, expires_at=soon), a_delivery(id=2, expires_at=late), a_delivery(id=3))
+    assert hand.outbox.expired(soon - timedelta(seconds=1)) == []
+    assert [one.id for one in hand.outbox.expired(soon)] == [1]
 
 
 async def test_what_goes_well_during_a_pause_does_not_open_the_sluice(clock: SetClock) -> None:
@@ -170,7 +229,11 @@ async def test_what_waited_too_long_is_taken_out_unless_it_was_perhaps_sent(cloc
     late, unsure, lives = hand.add(expires_at=soon), hand.add(expires_at=soon, unsure_since=NOON), hand.add()
     assert hand.outbox.expired(NOON) == []
     assert [one.id for one in hand.outbox.expired(soon)] == [late]
-    assert hand.outbox.held() == (unsure, lives, 1)
+    assert [one.id for one in hand.outbox.all_waiting()] == [unsure, lives]
+    assert hand.outbox.expired(soon) == []
+    later = hand.add(expires_at=soon + timedelta(seconds=1))
+    assert hand.outbox.expired(soon) == []
+    assert [one.id for one in hand.outbox.expired(soon + timedelta(seconds=1))] == [later]
 
 
 async def test_a_broadcast_delays_no_live_reply_by_more_than_one_request(clock: SetClock) -> None:

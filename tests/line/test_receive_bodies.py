@@ -190,7 +190,7 @@ def test_who_never_ends_the_body_is_told_and_let_go(served: Served, coding: str)
         heard = plug.recv(65_536)
     assert heard.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in heard.lower()
-    assert json.loads(heard.partition(b"\r\n\r\n")[2])["message"] == "the body did not come within 0.5 seconds"
+    assert json.loads(heard.partition(b"\r\n\r\n")[2])["message"] == "the body did not come within 1 seconds"
     still_served(served)
 
 

@@ -132,7 +132,7 @@ async def test_limits_hold_in_every_scope_over_events_and_accounts(tmp_path: Pat
             async def said(conversation: str, key: str | None = None, **fields: object) -> list[str]:
                 before = len(bridge.deliveries())
                 if key is not None:
-                    bridge.headers["apiKey"] = key  # type: ignore[index]
+                    bridge.headers["apiKey"] = key
                 await bridge.say("x", chatSessionID=conversation, **fields)
                 await bridge.settle(tick=0)
                 return [one.delivery.reply.text for one in bridge.deliveries()[before:]]

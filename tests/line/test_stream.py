@@ -12,7 +12,7 @@ import pytest
 
 from bridge.app.listening import Patience
 from bridge.clock import SetClock
-from tests.running import ECHO, Site, a_bridge, until
+from tests.running import ECHO, PATIENCE, Site, a_bridge, until
 from tests.values import NOON
 
 WEBCHAT = '[accounts.web]\nplatform = "webchat"\n'
@@ -40,7 +40,7 @@ async def reading(
 async def entries(answer: aiohttp.ClientResponse, count: int) -> list[tuple[str, str]]:
     """The numbers and texts of the next entries; heartbeats are passed over."""
     found: list[tuple[str, str]] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(found) < count:
             entry = (await answer.content.readuntil(b"\n\n")).decode()
             if entry.startswith(":"):
@@ -120,7 +120,11 @@ async def test_without_a_session_there_is_no_mailbox(tmp_path: Path, session: st
 
 
 async def test_a_silent_stream_shows_that_it_is_alive(tmp_path: Path) -> None:
-    async with a_bridge(tmp_path, WEBCHAT, patience=QUICK) as bridge, reading(bridge) as stream, asyncio.timeout(10):
+    async with (
+        asyncio.timeout(PATIENCE),
+        a_bridge(tmp_path, WEBCHAT, patience=QUICK) as bridge,
+        reading(bridge) as stream,
+    ):
         for _ in range(3):
             assert await stream.content.readuntil(b"\n\n") == b": still here\n\n"
 
@@ -142,7 +146,7 @@ async def test_too_many_readers_of_one_mailbox_are_asked_to_wait(tmp_path: Path)
             async with reading(bridge) as stream:
                 return stream.status
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while await status() != 200:
                 await asyncio.sleep(0.01)
         for reader in readers:
@@ -162,7 +166,7 @@ async def test_a_reader_that_has_gone_is_forgotten(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_stops_lets_its_readers_go(tmp_path: Path) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         async with aiohttp.ClientSession() as client:
             async with a_bridge(tmp_path, WEBCHAT, ECHO, patience=Patience(grace=60)) as bridge:
                 url = f"{bridge.running.url}/chat/stream"

@@ -119,7 +119,7 @@ async def test_a_question_that_could_not_be_put_is_put_again(
 ) -> None:
     """Sending blindly because a look-up failed for a moment would be a second message for nothing."""
     async with Fakes() as fakes, a_shop(tmp_path, fakes, clock=SetClock(NOON), on_unknown=on_unknown) as bridge:
-        fakes.crunch.answers.extend([None, "reset", None, trouble])  # type: ignore[list-item]
+        fakes.crunch.answers.extend([None, "reset", None, trouble])
         await say(bridge, "x")
         assert [one.state for one in await bridge.settle(tick=0.2)] == ["sent", "sent"]
         assert fakes.said == ["x 1", "x 2"]

@@ -74,7 +74,7 @@ def test_of_what_can_be_asked_about_the_doubt_is_kept() -> None:
     """Whatever `on_unknown` says, and however late: the question may still be answered."""
     began = NOON - timedelta(seconds=15)
     for policy in ("resend", "hold"):
-        settled = settle(a_delivery(**LATE), LOST, NOON, policy, 1, ask_about=began)  # type: ignore[arg-type]
+        settled = settle(a_delivery(**LATE), LOST, NOON, policy, 1, ask_about=began)
         assert (settled.state, settled.unsure_since) == ("queued", began)
     earlier = a_delivery(unsure_since=NOON - timedelta(hours=1))
     assert settle(earlier, LOST, NOON, "hold", 1, ask_about=began).unsure_since == earlier.unsure_since

@@ -179,7 +179,7 @@ def test_what_is_not_a_webhook_is_refused_by_field(body: object, says: str) -> N
     ],
 )
 def test_who_wrote_as_an_agent(agent: object, broadcast: str | None, sender: str) -> None:
-    data = {**DATA, "agent": agent, "message": {**DATA["message"], "broadcastType": broadcast}}  # type: ignore[dict-item]
+    data = {**DATA, "agent": agent, "message": {**DATA["message"], "broadcastType": broadcast}}
     assert parsed({**ENVELOPE, "event": "message.chat.agent", "eventData": data}).sender == sender
     assert parsed({**ENVELOPE, "event": "message.private", "eventData": data}).sender == sender
     assert parsed({**ENVELOPE, "eventData": data}).sender == "contact", "a customer's message is the customer's"

@@ -153,7 +153,7 @@ def test_wrong_arguments_are_refused_by_name(name: str, arguments: dict[str, Any
 def test_what_is_not_known_can_be_set(
     options: dict[str, Any], name: str, arguments: dict[str, Any], body: bytes
 ) -> None:
-    account = HelpCrunchAccount(name="shop", api_key=KEY, agent=4188, **options)  # type: ignore[arg-type]
+    account = HelpCrunchAccount(name="shop", api_key=KEY, agent=4188, **options)
     operation = adapter.operations[name]
     to: dict[str, object] = {"customer": 45} if name == "tag" else CHAT
     call = next(operation.steps(operation.arguments.model_validate(arguments), to, account))

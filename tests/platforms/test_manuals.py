@@ -28,7 +28,7 @@ def as_rules(number: int, text: str) -> str:
     """A block that shows only the actions of a rule, in a rule."""
     return (
         text
-        if text.startswith("rules:")
+        if text.startswith(("rules:", "audiences:"))
         else f"rules:\n  - name: shown {number}\n    on: message\n{indent(text, '    ')}"
     )
 
@@ -50,4 +50,5 @@ def test_what_a_manual_shows_is_sound(tmp_path: Path, platform: str) -> None:
         examples_at=NOON,
     )
     assert [str(problem) for problem in checked.problems] == []
-    assert len(checked.sound().rules) == len(rules)
+    rulebook = checked.sound()
+    assert len({one.place.file for one in (*rulebook.rules, *rulebook.broadcasts.values())}) == len(rules)

@@ -103,7 +103,7 @@ async def test_the_answer_waits_only_for_a_rule_and_only_so_long(tmp_path: Path,
     async with between(tmp_path, rules, ticket_within=within) as set_up:
         set_up.omnidesk.answers.append("hang")
         asked = asyncio.create_task(set_up.site.call("notifyUserNewChatMessage", **MESSAGE))
-        await set_up.site.until(asked.done, tick=0.001)
+        await set_up.site.until(asked.done, tick=0.001, hanging=1)
         set_up.omnidesk.let_go()
         status, answer = asked.result()
         assert (status, answer["ticketID"]) == (200, ticket(SESSION))

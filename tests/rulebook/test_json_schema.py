@@ -123,10 +123,10 @@ WRONG = {
     rule(when="{contact: a}"): ["rules/0/when"],
     rule(when="{memory.: a}"): ["rules/0/when"],
     rule(when="{text: {above: 3}}"): ["rules/0/when/text"],
-    rule(when="{memory.a: {above: '3'}}"): ["rules/0/when/memory.a"],
+    rule(when="{memory.a: {above: '3'}}"): ["rules/0/when/memory.a/above"],
     rule(when="{text: {wrods: a}}"): ["rules/0/when/text"],
     rule(when="{state: begun}"): ["rules/0/when/state"],
-    rule(when="{conversation.idle: {above: 3}}"): ["rules/0/when/conversation.idle"],
+    rule(when="{conversation.idle: {above: 3}}"): ["rules/0/when/conversation.idle/above"],
     rule(when="{attachment.size: 5 stones}"): ["rules/0/when/attachment.size"],
     rule(when="{conversation.human_active: maybe}"): ["rules/0/when/conversation.human_active"],
     rule(when="{time: noon}"): ["rules/0/when/time"],
@@ -183,3 +183,20 @@ def test_operations_are_those_that_are_given() -> None:
     assert not taken({"acme.do": None})
     assert not taken({"acme.undo": {}})
     assert not taken({"helpcrunch.close": {}})
+
+
+def test_every_key_and_every_pattern_says_what_it_wants() -> None:
+    """A language server shows these; of a pattern it would show the pattern, and of several schemas that none fits."""
+    schema: Any = json_schema(OPERATIONS)
+    forms = [schema, *(form for name, form in schema["$defs"].items() if name.endswith("Form"))]
+    silent = [
+        key for form in forms for key, said in form["properties"].items() if not said.keys() & {"description", "$ref"}
+    ]
+    assert silent == []
+    asked = schema["$defs"]["asked-of-duration"]
+    assert (asked["type"], asked["patternErrorMessage"]) == (
+        ["string", "array", "object"],
+        'Write a number and ms, s, m, h, d or w, for example "10m".',
+    )
+    assert schema["$defs"]["CalendarAskForm"]["title"] == "calendar ask"
+    assert "default" not in schema["$defs"]["BroadcastForm"]["properties"]["not_after"]

@@ -99,3 +99,12 @@ def test_values_are_shown_short_and_harmless() -> None:
     assert shown("a\x1b[2Jb\n") == '"a\\u001b[2Jb\\u000a"'
     assert shown("x" * 100) == '"' + "x" * 59 + '…"'
     assert [shown(value) for value in (None, True, 5, [1], {"a": 1})] == ["nothing", "true", "5", "a list", "a mapping"]
+
+
+def test_a_pattern_in_double_quotes_is_told_how_to_be_written() -> None:
+    with pytest.raises(RulebookError) as caught:
+        read(b'text: {matches: "\\d+"}', "a.yaml")
+    assert str(caught.value) == (
+        "a.yaml:1:18: not valid YAML: found unknown escape character (while parsing a quoted scalar); "
+        "a backslash in double quotes is more than itself: write patterns in single quotes"
+    )

@@ -20,12 +20,12 @@ from bridge.store.store import Store
         learn._FIND,
     ],
 )
-def test_a_list_is_looked_up_in_an_index(store: Store, query: Prepared) -> None:
+def test_a_list_is_looked_up_in_an_index(file_store: Store, query: Prepared) -> None:
     def plan(connection: Connection) -> list[str]:
         sql, _, _ = query._compiled(connection.dialect)
         return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", ("[]",) * sql.count("?"))]
 
-    steps = store.read_now(plan)
+    steps = file_store.read_now(plan)
     assert any(step.startswith("SEARCH") for step in steps)
     assert not [step for step in steps if step.startswith("SCAN") and "VIRTUAL" not in step]
 
@@ -39,10 +39,10 @@ def test_a_list_is_looked_up_in_an_index(store: Store, query: Prepared) -> None:
         (outgoing._FIRST_LEASE, "INDEX deliveries_lease"),
     ],
 )
-def test_what_is_due_is_found_in_order_among_many(store: Store, query: Prepared, index: str) -> None:
+def test_what_is_due_is_found_in_order_among_many(file_store: Store, query: Prepared, index: str) -> None:
     def plan(connection: Connection) -> list[str]:
         sql, _, _ = query._compiled(connection.dialect)
         return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?"))]
 
-    [step] = store.read_now(plan)
+    [step] = file_store.read_now(plan)
     assert step == f"SEARCH deliveries USING {index}"

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Connection
 
 from bridge.clock import SetClock, to_ms
@@ -21,7 +21,7 @@ from bridge.store.ledger import Claim, Ledger
 from bridge.store.outgoing import Take, Want
 from bridge.store.page import Entry
 from bridge.store.settle import Done, settle
-from bridge.store.store import open_store
+from bridge.store.store import Store, open_store
 from tests.conftest import Unwatched
 from tests.values import NOON, a_delivery
 
@@ -50,11 +50,18 @@ class Deliveries(RuleBasedStateMachine):
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
         self.clock = SetClock(NOON)
-        self.store = open_store(f"sqlite:///{Path(self.directory.name)}/bridge.db", self.clock, Unwatched())
+        self.store = self.a_new_store()
         self.rows: dict[int, Row] = {}
         self.in_hand: list[tuple[str, Delivery]] = []
         ways = [f"(OLD.state = '{a}' AND NEW.state = '{b}')" for a in STATES for b in TRANSITIONS[a]]
-        self.do(lambda c: c.exec_driver_sql(NO_OTHER_WAY.format(" OR ".join(["OLD.state = NEW.state", *ways]))))
+        self.draw(" OR ".join(["OLD.state = NEW.state", *ways]))
+
+    def a_new_store(self) -> Store:
+        return open_store(f"sqlite:///{Path(self.directory.name)}/bridge.db", self.clock, Unwatched())
+
+    def draw(self, ways: str) -> None:
+        """Let the database itself refuse whatever is not drawn."""
+        self.do(lambda c: c.exec_driver_sql(NO_OTHER_WAY.format(ways)))
 
     def teardown(self) -> None:
         self.store.close()
@@ -173,10 +180,11 @@ class Deliveries(RuleBasedStateMachine):
     @rule(worker=WORKERS, numbers=st.sets(st.integers(1, 12)))
     def renew(self, worker: str, numbers: set[int]) -> None:
         wish = Held(worker=worker, at=self.clock.now(), lease=LEASE, numbers=tuple(numbers))
-        self.do(lambda c: leases.renew(c, [wish]))
-        for number in numbers.intersection(self.rows):
-            if self.rows[number].state == "claimed" and self.rows[number].worker == worker:
-                self.rows[number].wake = self.until
+        of_them = [(number, self.rows[number]) for number in numbers.intersection(self.rows)]
+        own = {number: row for number, row in of_them if row.state == "claimed" and row.worker == worker}
+        assert self.do(lambda c: leases.renew(c, [wish])) == [own.keys()]
+        for row in own.values():
+            row.wake = self.until
 
     @rule()
     def a_new_server_begins(self) -> None:
@@ -228,3 +236,33 @@ class Deliveries(RuleBasedStateMachine):
 
 TestDeliveries = Deliveries.TestCase
 TestDeliveries.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+class OnPostgres(Deliveries):
+    """The same on PostgreSQL, in one database that is emptied each time."""
+
+    url: ClassVar[str]
+
+    def a_new_store(self) -> Store:
+        store = open_store(self.url, self.clock, Unwatched())
+        with store._engine.begin() as connection:
+            connection.exec_driver_sql("TRUNCATE deliveries, attempts")
+            connection.exec_driver_sql("ALTER SEQUENCE deliveries_number RESTART")
+        return store
+
+    def draw(self, ways: str) -> None:
+        body = f"BEGIN IF NOT ({ways}) THEN RAISE EXCEPTION 'not drawn'; END IF; RETURN NEW; END"
+        trigger = "TRIGGER drawn BEFORE UPDATE ON deliveries FOR EACH ROW EXECUTE FUNCTION drawn()"
+        self.do(
+            lambda c: c.exec_driver_sql(
+                f"CREATE OR REPLACE FUNCTION drawn() RETURNS trigger LANGUAGE plpgsql AS $${body}$$;"
+                f"CREATE OR REPLACE {trigger}"
+            )
+        )
+
+
+def test_deliveries_on_postgresql(postgres_url: str) -> None:
+    class Here(OnPostgres):
+        url = postgres_url
+
+    run_state_machine_as_test(Here, settings=settings(max_examples=20, stateful_step_count=30, deadline=None))

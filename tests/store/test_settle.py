@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 from bridge.clock import SetClock, to_ms
 from bridge.model.conversation import Conversation, Memory, Timer
 from bridge.model.delivery import Attempt, Command, Delivery, Failed, Outcome, Sent, Settled, Unknown
+from bridge.model.finding import facts_in
 from bridge.store import history, intervene, leases, outgoing
 from bridge.store.intervene import Filter
-from bridge.store.learn import LONGEST_FACT, facts_in
+from bridge.store.learn import LONGEST_FACT
 from bridge.store.leases import Heirs
 from bridge.store.ledger import Claim, Ledger
 from bridge.store.outgoing import Take, Want

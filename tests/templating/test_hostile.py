@@ -232,7 +232,7 @@ TOO_MUCH = [
 def test_too_much_is_refused_in_little_time(source: str, said: str) -> None:
     start = time.process_time()
     assert said in outcome(source)
-    assert time.process_time() - start < 1  # 0.3 on an idle machine, and most of it is the render's own limit
+    assert time.process_time() - start < 3  # 0.3 on an idle machine, and most of it is the render's own limit
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ class _Clock(SystemClock):
     def __init__(self) -> None:
         self.looks = 0
 
-    def monotonic(self) -> float:
+    def worked(self) -> float:
         self.looks += 1
         return self.looks / 10
 

@@ -190,7 +190,7 @@ def test_a_customers_endless_text_takes_little_time(load: Load, source: str) -> 
     start = time.process_time()
     with pytest.raises(TemplateFault, match="more than 65,536 characters"):
         template.render({"x": "*a" * 1_000_000})
-    assert time.process_time() - start < 0.3
+    assert time.process_time() - start < 2  # at most 0.1 where nothing else runs
     assert load({"x.md.j2": "{{ x | truncate(5) }}"}).file("x.md.j2", HERE).render({"x": "ab " * 999_999}) == "ab…"
 
 

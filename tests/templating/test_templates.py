@@ -55,7 +55,7 @@ def test_all_broken_templates_are_reported_at_once(problems: Problems) -> None:
     ) == [
         'templates/b.md.j2:2:1: there is no filter "uper" (did you mean "upper"?)',
         'templates/b.md.j2:3:1: there is no test "defind" (did you mean "defined"?)',
-        "templates/c.txt.j2:3:1: Expected an expression, got 'end of statement block'",
+        "templates/c.txt.j2:3:1: Expected an expression, got '%}'",
         "templates/d.html.j2:1:1: a template's name ends in .md.j2 (Markdown) or .txt.j2 (plain text)",
         'templates/e.md.j2:1:1: there is no template "signatur.md.j2" (did you mean "signature.md.j2"?)',
     ]

@@ -5,6 +5,7 @@ The API: https://github.com/TobitSoftware/chayns-backend/wiki/Reference-Intercom
 
 from bridge.adapter.protocol import Adapter
 from bridge.platforms.chayns.account import ChaynsAccount
+from bridge.platforms.chayns.audience import PEOPLE, TOGETHER
 from bridge.platforms.chayns.inbound import refuse_all
 from bridge.platforms.chayns.operations import OPERATIONS
 from bridge.platforms.chayns.outbound import CAN, probe, send
@@ -20,4 +21,6 @@ adapter = Adapter(
     operations=OPERATIONS,
     can=CAN,
     probe=probe,
+    audience=PEOPLE,
+    together=TOGETHER,
 )

@@ -11,7 +11,9 @@ from bridge.adapter.secret import Secret, SecretOption
 
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII)
 _SECRET = re.compile(r"[!-~]+")
-_QUERY = re.compile(r"[A-Za-z0-9_.~%&=,-]{0,200}")
+OFFSET = "{offset}"
+"""Where a query has it, members are asked for page by page: it stands for how many were read."""
+_QUERY = re.compile(r"([A-Za-z0-9_.~%&=,-]|\{offset\}){0,200}")
 
 
 def _base_url(text: str) -> str:
@@ -51,6 +53,8 @@ class ChaynsAccount(Account):
     secret: Annotated[SecretOption, AfterValidator(_secret)]
     member_field: str = Field(default="userId", min_length=1, max_length=100)
     members_query: Annotated[str, AfterValidator(_query)] = ""
+    together: int = Field(default=100, ge=1, le=1000)
+    """Users whom a broadcast writes the same text to by one message."""
 
     def authorization(self) -> str:
         """The value of the header of that name: RFC 7617 with the tapp as the user."""

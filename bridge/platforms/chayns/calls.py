@@ -19,8 +19,9 @@ def post(account: ChaynsAccount, path: str, body: dict[str, object]) -> HttpCall
     return HttpCall(method="POST", url=_url(account, path), headers=headers, body=orjson.dumps(body))
 
 
-def get(account: ChaynsAccount, path: str) -> HttpCall:
-    return HttpCall(method="GET", url=_url(account, path), headers=_headers(account), safe=True)
+def get(account: ChaynsAccount, path: str, *, most: int | None = None) -> HttpCall:
+    """`most` is how many bytes of the answer are wanted, where it may be longer than others."""
+    return HttpCall(method="GET", url=_url(account, path), headers=_headers(account), safe=True, most=most)
 
 
 def _url(account: ChaynsAccount, path: str) -> str:

@@ -14,7 +14,7 @@ from bridge.adapter.account import Options
 from bridge.adapter.protocol import HttpAnswer, Operation, Step, Steps
 from bridge.model.delivery import Failed, Sent
 from bridge.model.event import Address
-from bridge.platforms.chayns.account import ChaynsAccount
+from bridge.platforms.chayns.account import OFFSET, ChaynsAccount
 from bridge.platforms.chayns.calls import data, failed, get, is_taken, outcome, post, sound
 from bridge.platforms.chayns.outbound import never
 from bridge.platforms.chayns.receivers import lists, numbers, only, whole_number
@@ -110,12 +110,20 @@ def members(arguments: Members, to: Address, account: ChaynsAccount) -> Steps:
 
 
 def _members_of(group: int, account: ChaynsAccount) -> Generator[Step, HttpAnswer, list[int] | Failed]:
-    query = f"?{account.members_query}" if account.members_query else ""
-    answer = yield get(account, f"/UAC/{group}/User{query}")
-    if not is_taken(answer):
-        return failed(answer)
+    read, found = 0, dict[int, None]()
     try:
-        return [_user(entry, account.member_field) for entry in data(answer.body)]
+        while len(found) <= MOST_MEMBERS:
+            query = account.members_query.replace(OFFSET, str(read))
+            answer = yield get(account, f"/UAC/{group}/User" + (f"?{query}" if query else ""))
+            if not is_taken(answer):
+                return failed(answer)
+            page = [_user(entry, account.member_field) for entry in data(answer.body)]
+            fresh = dict.fromkeys(one for one in page if one not in found)
+            read += len(page)
+            found.update(fresh)
+            if OFFSET not in account.members_query or not fresh:
+                break
+        return list(found)
     except orjson.JSONDecodeError:
         why = "it is not JSON, or it is longer than answers are read; members_query can ask for fewer fields"
     except ValueError as error:

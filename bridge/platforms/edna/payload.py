@@ -44,7 +44,7 @@ Number = Annotated[int | None, BeforeValidator(_number)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(
-        extra="ignore", frozen=True, strict=True, hide_input_in_errors=True, alias_generator=to_camel
+        defer_build=True, extra="ignore", frozen=True, strict=True, hide_input_in_errors=True, alias_generator=to_camel
     )
 
 

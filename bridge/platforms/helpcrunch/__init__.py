@@ -7,6 +7,7 @@ Webhooks: https://docs.helpcrunch.com/webhooks/setting-up-webhooks
 
 from bridge.adapter.protocol import Adapter, Route
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
+from bridge.platforms.helpcrunch.audience import PEOPLE
 from bridge.platforms.helpcrunch.inbound import MEANINGS, parse, verify
 from bridge.platforms.helpcrunch.operations import OPERATIONS
 from bridge.platforms.helpcrunch.outbound import CAN, probe, send
@@ -25,4 +26,5 @@ adapter = Adapter(
     sends=frozenset(kind for kind, _ in MEANINGS.values()),
     probe=probe,
     reconcile=reconcile,
+    audience=PEOPLE,
 )

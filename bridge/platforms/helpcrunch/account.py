@@ -51,6 +51,8 @@ class HelpCrunchAccount(Account):
     budget: RateOption = parse_rate("120/min")
     closed_statuses: list[str] = Field(default_factory=lambda: ["closed", "5"])
     """Chats in one of these are written to only where the customer has no other."""
+    customers_per_page: int = Field(default=100, ge=20, le=100)
+    """Customers that are asked for at once where a broadcast's audience is a search."""
     snooze_as: Literal["number", "text"] = "number"
     tags_as: Literal["object", "list"] = "object"
     read_flag: bool = True

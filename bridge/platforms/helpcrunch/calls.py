@@ -21,8 +21,12 @@ def a_call(
     body: object = None,
     *,
     safe: bool = False,
+    most: int | None = None,
 ) -> HttpCall:
-    """The call of `path` (below the base URL) with `body` as JSON, where there is one."""
+    """The call of `path` (below the base URL) with `body` as JSON, where there is one.
+
+    `most` is how many bytes of the answer are wanted, where it may be longer than others.
+    """
     headers = {
         "authorization": f"Bearer {account.api_key.reveal()}",
         "content-type": "application/json",
@@ -31,7 +35,8 @@ def a_call(
     if body is None:
         del headers["content-type"]
         return HttpCall(method=method, url=account.base_url + path, headers=headers, safe=safe)
-    return HttpCall(method=method, url=account.base_url + path, headers=headers, body=orjson.dumps(body), safe=safe)
+    written, url = orjson.dumps(body), account.base_url + path
+    return HttpCall(method=method, url=url, headers=headers, body=written, safe=safe, most=most)
 
 
 def is_taken(answer: HttpAnswer) -> bool:

@@ -1,10 +1,8 @@
-"""Alembic runs this file; the connection is handed over by `migrate`."""
+"""Alembic runs this file; `migrate` hands over the connection, and ends the transaction that it is in."""
 
 from alembic import context
 
 from bridge.store.tables import metadata
 
-connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
-with context.begin_transaction():
-    context.run_migrations()
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

@@ -6,6 +6,8 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+_text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     op.add_column("deliveries", sa.Column("urgency", sa.Integer(), nullable=False, server_default="0"))
@@ -16,10 +18,10 @@ def upgrade() -> None:
     _index("deliveries_lane", ["lane", "id"], only="finished_at IS NULL")
     op.create_table(
         "circuits",
-        sa.Column("account", sa.Text(), primary_key=True),
+        sa.Column("account", _text, primary_key=True),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("until", sa.BigInteger(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("detail", _text, nullable=False),
     )
 
 

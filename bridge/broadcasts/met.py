@@ -1,4 +1,4 @@
-"""Audiences that no file names: everybody whom the bridge has met and a condition holds for."""
+"""Everybody whom the bridge has met and a condition holds for."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -6,24 +6,25 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from bridge.broadcasts.compose import MET_BY
-from bridge.broadcasts.people import CHUNK, Batch
+from bridge.broadcasts.people import CHUNK
 from bridge.broadcasts.plan import Plan, PlanError
 from bridge.clock import Clock
 from bridge.errors import Place, Problem
 from bridge.line.accounts import Accounts
-from bridge.model.broadcast import Recipient
-from bridge.model.conversation import Conversation, Memory
+from bridge.model.broadcast import Batch, Recipient
+from bridge.model.conversation import Conversation, Memory, Scope
 from bridge.model.event import Address, Event
 from bridge.model.facts import CONTACT_FIELDS, Facts
 from bridge.model.rule import Calendar
 from bridge.model.wording import Condition
+from bridge.rulebook.calendars import Hours
 from bridge.rulebook.conditions import All
 from bridge.rulebook.schema import WhenForm
 from bridge.rulebook.when import Compiling, compile_when
 from bridge.rulebook.wording import validate
 from bridge.rulebook.yaml import read
 from bridge.store.met import Met, met
+from bridge.store.page import memory_keys
 from bridge.templating import Templates
 
 Look = Callable[[Callable[[Connection], Sequence[Met]]], Awaitable[Sequence[Met]]]
@@ -48,11 +49,9 @@ class MetPeople:
 
     async def read(self, plan: Plan, cursor: str | None) -> AsyncIterator[Batch]:
         """The people after `cursor`. Raises PlanError."""
-        if plan.met is None:
-            raise PlanError("this version cannot ask a platform for an audience: write its people to a file")
         when, after = self._condition(plan), cursor or ""
         while True:
-            found = await self._look(partial(met, after=after, accounts=plan.met, most=CHUNK))
+            found = await self._look(partial(met, after=after, accounts=plan.met or (), most=CHUNK))
             full = len(found) == CHUNK
             after = found[-1][0] if found else after
             people = [one for each in found if (one := self._recipient(plan, when, *each[1:])) is not None]
@@ -69,7 +68,8 @@ class MetPeople:
         if node is None or form is None:
             raise PlanError("the condition of the audience cannot be read any more")
         expression = Templates(timezone=self._zone).expression
-        compiling = Compiling(expression=expression, calendars=self._calendars(), zone=self._zone, problems=problems)  # type: ignore[arg-type]  # those of a rulebook are hours
+        calendars = {name: one for name, one in self._calendars().items() if isinstance(one, Hours)}
+        compiling = Compiling(expression=expression, calendars=calendars, zone=self._zone, problems=problems)
         condition = compile_when(form, node, compiling)
         if problems:
             raise PlanError(f"the condition of the audience: {problems[0].message}")
@@ -81,8 +81,8 @@ class MetPeople:
         """Somebody of the audience, or why they cannot be written to; None: the condition does not hold for them."""
         now = self._clock.now()
         event = _nothing_happened(conversation)
-        memories = {"conversation": memory, "contact": of_contact}
-        facts = Facts(event=event, conversation=conversation.seen_at(now), now=now, memories=memories)  # type: ignore[arg-type]  # its keys are scopes
+        memories: dict[Scope, Memory] = {"conversation": memory, "contact": of_contact}
+        facts = Facts(event=event, conversation=conversation.seen_at(now), now=now, memories=memories)
         if not when.holds(facts, {}):
             return None
         contact = conversation.contact
@@ -97,8 +97,13 @@ class MetPeople:
         key = (
             f"{conversation.account}/{who}" if own else ", ".join(f"{name}={value}" for name, value in address.items())
         )
-        variables = {**known, MET_BY: conversation.account}
-        return Recipient(key=key, address=address, variables=variables, language=contact.language)
+        return Recipient(
+            key=key,
+            address=address,
+            variables={**known, "account": conversation.account},
+            language=contact.language,
+            memory=memory_keys(conversation.account, conversation.id, contact)["contact"],
+        )
 
     def _address(self, plan: Plan, conversation: Conversation) -> Address | None:
         if conversation.account == plan.via:
