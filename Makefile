@@ -5,6 +5,8 @@ BIN := .venv/bin
 # In the environment, so that what builds the package is pinned too, not only what is installed.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The tests start the command again and again: it is compiled once, whatever the machine is set to.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test tests lint bench chaos clean
 

@@ -1,14 +1,15 @@
-"""`make bench`: what matters in one table, each figure beside its target. `--quick` takes half a minute and is coarser.
+"""`make bench`: what matters in one table, each figure beside its target. `--quick` takes a minute and is coarser.
 
-`python -m benchmarks.line`, `.matching`, `.door`, `.delivery` and `.fairness` show more of each.
+`python -m benchmarks.line`, `.matching`, `.door`, `.delivery`, `.replicas` and `.fairness` show more of each.
 """
 
 import argparse
 from dataclasses import dataclass
+from statistics import median
 
 import uvloop
 
-from benchmarks import check, delivery, door, fairness, line, matching
+from benchmarks import check, delivery, door, fairness, line, matching, replicas
 from bridge.observe import configure_logging
 
 
@@ -28,7 +29,7 @@ class Figure:
         return f"{self.name:62}{self.form.format(self.value):>10}   {bound:18}{'' if kept else 'missed'}"
 
 
-def main(quick: bool) -> None:
+def main(quick: bool, postgresql: str) -> None:
     events, rounds = (5_000, 1) if quick else (15_000, 3)
     rows = {row.name: row for row in line.measure(events, rounds)}
     acknowledged, replied = rows[line.ACKNOWLEDGED], rows[line.REPLIED]
@@ -56,8 +57,32 @@ def main(quick: bool) -> None:
         Figure(name="check of 1,000 rules, the whole process", value=check.seconds(1_000), form="{:.2f} s", target=1),
         Figure(name="memory when idle", value=memory, form="{:.0f} MB", target=90),
         Figure(name="CPU of an outgoing request, beside aiohttp's client", value=share, form=ratio, target=1),
+        *_on_postgresql(postgresql, quick),
     ):
         print(figure)
+
+
+def _on_postgresql(store: str, quick: bool) -> list[Figure]:
+    """The line beside SQLite's in the same run, and deliveries, all with a server that waits for its disk."""
+    rounds = replicas.measure(store, 2_000, rounds=1) if quick else replicas.measure(store)
+    waiting = 100_000 if quick else 1_000_000
+    (few, many), memory = delivery.measure((10_000, waiting), 10_000 if quick else 20_000, store)
+    rate = "  claimed and completed deliveries a second"
+    return [
+        _ratio("PostgreSQL: acknowledgements beside SQLite's", [(one.one[0], one.file[0]) for one in rounds], 0.5),
+        _ratio("  delivered replies beside SQLite's", [(one.one[1], one.file[1]) for one in rounds], 0.5),
+        _ratio("  acknowledgements by two servers beside one", [(one.two[0], one.one[0]) for one in rounds], 1),
+        _ratio("  delivered replies by two servers beside one", [(one.two[1], one.one[1]) for one in rounds], 1),
+        Figure(name=rate, value=few.both, form="{:,.0f}", target=20_000, at_least=True),
+        Figure(name=f"  slower by, where {waiting:,} wait", value=few.both / many.both, form="{:.2f}", target=1.5),
+        Figure(name="  memory that it takes, however many wait", value=memory, form="{:.1f} MB", target=20),
+    ]
+
+
+def _ratio(name: str, rates: list[tuple[float, float]], target: float) -> Figure:
+    """What one rate is beside another of the same round, by the median."""
+    value = median(one / other for one, other in rates)
+    return Figure(name=name, value=value, form="{:.2f}", target=target, at_least=True)
 
 
 def _delivering(quick: bool) -> list[Figure]:
@@ -76,4 +101,8 @@ def _delivering(quick: bool) -> list[Figure]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round of fewer events")
-    main(parser.parse_args().quick)
+    parser.add_argument(
+        "--postgresql", default="postgresql", metavar="URL", help="a server to use; else one is started"
+    )
+    given = parser.parse_args()
+    main(given.quick, given.postgresql)

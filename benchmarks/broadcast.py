@@ -1,9 +1,10 @@
 """A broadcast from a CSV file against a bare loop of aiohttp's client, with live replies by the same account meanwhile.
 
-`python -m benchmarks.broadcast [people]`. The bridge, and then the bare loop, have one core; the fake platform and
-whoever writes to the bridge have the other, where the machine has two.
+`python -m benchmarks.broadcast [people] [--store postgresql]`. The bridge, and then the bare loop, have one core; the
+fake platform and whoever writes to the bridge have the other, where the machine has two.
 """
 
+import argparse
 import asyncio
 import csv
 import os
@@ -22,6 +23,7 @@ import uvloop
 
 from benchmarks.line import ROOT, _free_port, _on_core, _process, _write
 from benchmarks.load import FakePlatform, percentile
+from benchmarks.stores import NAMES, new_stores
 
 PEOPLE = 100_000
 AT_A_TIME = 64
@@ -54,10 +56,10 @@ class Found:
     live: list[float] = field(default_factory=list)
 
 
-def main(people: int) -> None:
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
+def main(people: int, store: str) -> None:
+    with new_stores(store) as new, tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
         port, platform = _free_port(), _free_port()
-        _write(Path(folder), port, platform, 100)
+        _write(Path(folder), port, platform, 100, new())
         (Path(folder) / "rules" / "offer.yaml").write_text(_BROADCAST)
         _people(Path(folder) / "customers.csv", people, platform)
         _on_core(1)()
@@ -221,4 +223,8 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["bare"]:
         uvloop.run(bare_loop(sys.argv[2]))
     else:
-        main(int(sys.argv[1]) if sys.argv[1:] else PEOPLE)
+        parser = argparse.ArgumentParser(prog="python -m benchmarks.broadcast", description=__doc__)
+        parser.add_argument("people", nargs="?", type=int, default=PEOPLE)
+        parser.add_argument("--store", default="sqlite", help=NAMES)
+        given = parser.parse_args()
+        main(given.people, given.store)

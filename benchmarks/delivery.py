@@ -5,7 +5,6 @@
 
 import argparse
 import resource
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,12 +15,14 @@ from statistics import quantiles
 
 from sqlalchemy import Connection
 
+from benchmarks.stores import NAMES, new_stores
 from bridge.clock import SystemClock
 from bridge.model.delivery import Attempt, Delivery, Reply, Sent, Settled
 from bridge.store.leases import Heirs
 from bridge.store.ledger import Claim, Ledger
 from bridge.store.outgoing import Take, Want, claim, standing
 from bridge.store.page import Entry
+from bridge.store.postgres import is_postgres
 from bridge.store.settle import Done, settle
 from bridge.store.store import open_store, visit_store
 from bridge.store.tables import deliveries
@@ -58,14 +59,16 @@ class Nobody:
         pass
 
 
-def measure(backlogs: Sequence[int] = BACKLOGS, count: int = 20_000) -> tuple[list[Measured], float]:
+def measure(
+    backlogs: Sequence[int] = BACKLOGS, count: int = 20_000, store: str = "sqlite"
+) -> tuple[list[Measured], float]:
     """Claim and complete `count` deliveries out of each backlog, each of a lane of its own, all due; also the MB of
-    memory that it took.
+    memory that it took. What `store` may be, `NAMES` says.
 
     The backlogs take turns, batch by batch, so that whatever else the machine does slows all of them alike.
     """
-    with ExitStack() as stack:
-        all_of_them = [_begin(stack, backlog) for backlog in backlogs]
+    with new_stores(store) as new, ExitStack() as stack:
+        all_of_them = [_begin(stack, new(), backlog) for backlog in backlogs]
         before = _resident()
         for _ in range(count // BATCH):
             for one in all_of_them:
@@ -73,17 +76,17 @@ def measure(backlogs: Sequence[int] = BACKLOGS, count: int = 20_000) -> tuple[li
         return [_measured(one) for one in all_of_them], _resident() - before
 
 
-def _begin(stack: ExitStack, backlog: int) -> Draining:
+def _begin(stack: ExitStack, url: str, backlog: int) -> Draining:
     """A store with a backlog, of which a first batch is claimed."""
-    url = f"sqlite:///{stack.enter_context(tempfile.TemporaryDirectory())}/bridge.db"
     with open_store(url, CLOCK, Nobody()):
         pass
     engine = stack.enter_context(visit_store(url))
     with engine.begin() as connection:
         _fill(connection, backlog)
     connection = stack.enter_context(engine.connect())
-    # What the backlog left in the log is not the claims' to copy back.
-    connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    # What the backlog left to be done is not the claims' to do.
+    for statement in ("ANALYZE", "CHECKPOINT") if is_postgres(connection) else ("PRAGMA wal_checkpoint(TRUNCATE)",):
+        connection.connection.cursor().execute(statement)
     mine, _, _ = _turn(connection, [])
     return Draining(backlog=backlog, connection=connection, mine=mine, times=[])
 
@@ -114,7 +117,9 @@ def _fill(connection: Connection, count: int) -> None:
     )  # fmt: skip
     ledger.enqueue(Entry(delivery=made))
     ledger.write(Claim(worker="w", until=now, full=[("shop", "broadcast")]))
-    own = {"id": "n", "action": "n", "lane": "'run 1/' || n", "recipient": "replace(recipient, '-1@', '-' || n || '@')"}
+    text = "CAST(n AS TEXT)"
+    lane, recipient = f"'run 1/' || {text}", f"replace(recipient, '-1@', '-' || {text} || '@')"
+    own = {"id": "n", "action": text, "lane": lane, "recipient": recipient}
     names = [column.name for column in deliveries.c]
     copied = ", ".join(own.get(name, name) for name in names)
     numbers = f"WITH RECURSIVE numbers(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
@@ -152,7 +157,9 @@ def _done(delivery: Delivery) -> Done:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.delivery", description=__doc__)
     parser.add_argument("backlogs", nargs="*", type=int, default=BACKLOGS)
-    found, memory = measure(parser.parse_args().backlogs)
+    parser.add_argument("--store", default="sqlite", help=NAMES)
+    given = parser.parse_args()
+    found, memory = measure(given.backlogs, store=given.store)
     for measured in found:
         print(measured)
     print(f"{memory:.1f} MB of memory for it")

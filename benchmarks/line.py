@@ -5,6 +5,7 @@ ratio is aiohttp's and SQLite's, and what the bridge's own, the row of `benchmar
 half of the time, so a Python that is built without `--enable-optimizations` gives lower ratios.
 """
 
+import argparse
 import asyncio
 import gc
 import os
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,9 @@ from urllib.request import urlopen
 import orjson
 import uvloop
 
-from benchmarks.load import FakePlatform, Figures, drive, percentile, request
+from benchmarks.load import FakePlatform, Figures, drive, percentile, request, sum_of
 from benchmarks.matching import mixed_rule
+from benchmarks.stores import NAMES, new_stores
 
 CONNECTIONS = 64
 EVENTS = 15_000
@@ -61,32 +63,33 @@ class Row:
         return f"{self.name:48}{self.per_second:12,.0f}{self.ratio:8.2f}{self.cpu:8.0f}µs{self.ack:8.1f}ms{reply}"
 
 
-def main(events: int = EVENTS, rounds: int = 3) -> None:
-    """Print the figures of `rounds` rounds."""
+def main(events: int = EVENTS, rounds: int = 3, store: str = "sqlite") -> None:
+    """Print the figures of `rounds` rounds. What `store` may be, `NAMES` says."""
     print(f"The line: {CONNECTIONS} connections, {events} events a run, {rounds} rounds; the median of each")
     print(f"{'':48}{'per second':>12}{'ratio':>8}{'CPU each':>10}{'ack p99':>10}{'reply p99':>11}")
-    for row in measure(events, rounds):
+    for row in measure(events, rounds, store):
         print(row)
     start, memory = idle()
     print(f"start to ready: {start:.2f} s; idle memory: {memory:.0f} MB")
 
 
-def measure(events: int, rounds: int) -> list[Row]:
+def measure(events: int, rounds: int, store: str = "sqlite") -> list[Row]:
     """The medians of `rounds` rounds; in each the yardstick is measured beside the rest."""
     found: dict[str, list[Row]] = {}
-    for _ in range(rounds):
-        bare = _bare(events)
-        measured = {
-            "bare aiohttp + uvloop JSON handler": bare,
-            "  with a durable commit, and nothing else": _floor(events),
-            ACKNOWLEDGED: _bridge(events, 100, fires=False, form=False),
-            "durable acknowledgement, multipart, 100 rules": _bridge(events, 100, fires=False, form=True),
-            REPLIED: _bridge(events, 100, fires=True, form=False),
-            FEW: _bridge(events, 10, fires=True, form=False),
-            MANY: _bridge(events, 1000, fires=True, form=False),
-        }
-        for name, figures in measured.items():
-            found.setdefault(name, []).append(_row(name, figures, bare))
+    with new_stores(store) as new:
+        for _ in range(rounds):
+            bare = _bare(events)
+            measured = {
+                "bare aiohttp + uvloop JSON handler": bare,
+                "  with a durable commit, and nothing else": _floor(events),
+                ACKNOWLEDGED: _bridge(new(), events, 100, fires=False, form=False),
+                "durable acknowledgement, multipart, 100 rules": _bridge(new(), events, 100, fires=False, form=True),
+                REPLIED: _bridge(new(), events, 100, fires=True, form=False),
+                FEW: _bridge(new(), events, 10, fires=True, form=False),
+                MANY: _bridge(new(), events, 1000, fires=True, form=False),
+            }
+            for name, figures in measured.items():
+                found.setdefault(name, []).append(_row(name, figures, bare))
     return [_middle(rows) for rows in found.values()]
 
 
@@ -127,18 +130,19 @@ def _floor(events: int) -> Figures:
         tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder,
         _process(command, Path(folder), port) as server,
     ):
-        return _run(_measure(port, platform, events, fires=False, form=False), server.pid)
+        return _run(_measure([port], platform, events, fires=False, form=False), server.pid)
 
 
-def _bridge(events: int, rules: int, *, fires: bool, form: bool) -> Figures:
+def _bridge(store: str, events: int, rules: int, *, fires: bool, form: bool) -> Figures:
     port, platform = _free_port(), _free_port()
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
-        _write(Path(folder), port, platform, rules)
+        _write(Path(folder), port, platform, rules, store)
         with _process([sys.executable, "-m", "bridge", "serve"], Path(folder), port) as server:
-            return _run(_measure(port, platform, events, fires, form), server.pid)
+            return _run(_measure([port], platform, events, fires, form), server.pid)
 
 
-async def _measure(port: int, platform: int, events: int, fires: bool, form: bool) -> Figures:
+async def _measure(ports: Sequence[int], platform: int, events: int, fires: bool, form: bool) -> Figures:
+    """Have the servers at these ports share the events."""
     sent: dict[int, float] = {}
     replies: list[float] = []
     held: deque[Callable[[], None]] = deque()
@@ -169,7 +173,12 @@ async def _measure(port: int, platform: int, events: int, fires: bool, form: boo
 
     server = await asyncio.get_running_loop().create_server(lambda: FakePlatform(received), "127.0.0.1", platform)
     began = time.perf_counter()
-    figures = await drive("127.0.0.1", port, requests(), CONNECTIONS, turn)
+    events_left = requests()
+    figures = sum_of(
+        await asyncio.gather(
+            *(drive("127.0.0.1", port, events_left, CONNECTIONS // len(ports), turn) for port in ports)
+        )
+    )
     if fires:
         async with asyncio.timeout(60):
             await complete.wait()
@@ -212,7 +221,7 @@ def _form(notification: dict[str, object]) -> bytes:
     return request(_PATH, parts + b"--mark--\r\n", "apiKey: key-for-benchmarks", header)
 
 
-def _write(folder: Path, port: int, platform: int, rules: int) -> None:
+def _write(folder: Path, port: int, platform: int, rules: int, store: str = "sqlite:///data/bridge.db") -> None:
     """Settings and so many rules of all kinds, of which one may answer."""
     (folder / "rules").mkdir()
     (folder / "templates").mkdir()
@@ -232,6 +241,9 @@ listen = "127.0.0.1:{port}"
 
 [log]
 format = "json"
+
+[store]
+url = "{store}"
 
 [accounts.site]
 platform = "omnidesk"
@@ -256,10 +268,12 @@ def idle() -> tuple[float, float]:
 
 
 @contextmanager
-def _process(command: list[str], folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """A server on the first core, ready to take requests."""
+def _process(command: list[str], folder: Path, port: int, core: int | None = 0) -> Iterator["subprocess.Popen[bytes]"]:
+    """A server on the first core, ready to take requests; without `core`, on any."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL, preexec_fn=_on_core(0))
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stderr=subprocess.DEVNULL, preexec_fn=_on_core(core)
+    )
     try:
         _wait_for(port, process)
         yield process
@@ -268,10 +282,13 @@ def _process(command: list[str], folder: Path, port: int) -> Iterator["subproces
         process.wait(15)
 
 
-def _on_core(core: int) -> Callable[[], None]:
+def _on_core(core: int | None) -> Callable[[], None]:
+    """What keeps a process on one core; None lets it have all again."""
+
     def pin() -> None:
-        if (os.cpu_count() or 1) > 1:
-            os.sched_setaffinity(0, {core})
+        cores = os.cpu_count() or 1
+        if cores > 1:
+            os.sched_setaffinity(0, range(cores) if core is None else {core})
 
     return pin
 
@@ -317,4 +334,6 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.line", description=__doc__)
+    parser.add_argument("--store", default="sqlite", help=NAMES)
+    main(store=parser.parse_args().store)

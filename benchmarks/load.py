@@ -5,7 +5,7 @@ Both speak just enough HTTP/1.1 for keep-alive requests and answers with a Conte
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 Turn = Callable[[Callable[[], None]], None]
@@ -25,6 +25,16 @@ class Figures:
     @property
     def per_second(self) -> float:
         return self.acknowledged / self.seconds if self.seconds else 0.0
+
+
+def sum_of(parts: Sequence[Figures]) -> Figures:
+    """The figures of what was driven at the same time."""
+    return Figures(
+        seconds=max(part.seconds for part in parts),
+        acknowledged=sum(part.acknowledged for part in parts),
+        refused=sum(part.refused for part in parts),
+        ack=[one for part in parts for one in part.ack],
+    )
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -96,12 +96,14 @@ class PostgresServer:
             raise RuntimeError(f"{program} failed: {said.read_text(encoding='utf-8')[-2000:]}")
 
 
-class _GivenServer:
-    """The server that the environment names."""
+class GivenServer:
+    """A server that is there already, at this url."""
+
+    def __init__(self, url: str) -> None:
+        self._given = make_url(url)
 
     def url(self, database: str | None = None) -> str:
-        given = make_url(str(GIVEN))
-        return given.set(database=database or given.database).render_as_string(hide_password=False)
+        return self._given.set(database=database or self._given.database).render_as_string(hide_password=False)
 
     def close(self) -> None:
         pass
@@ -110,7 +112,7 @@ class _GivenServer:
 class Databases:
     """New databases on one server, for one test."""
 
-    def __init__(self, server: PostgresServer | _GivenServer) -> None:
+    def __init__(self, server: PostgresServer | GivenServer) -> None:
         self._server = server
         self._made: list[str] = []
 
@@ -139,9 +141,9 @@ class Databases:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer | _GivenServer]:
+def postgres_server() -> Iterator[PostgresServer | GivenServer]:
     """The server that the tests of this process share."""
-    server = _GivenServer() if GIVEN else PostgresServer()
+    server = GivenServer(GIVEN) if GIVEN else PostgresServer()
     try:
         yield server
     finally:
@@ -149,7 +151,7 @@ def postgres_server() -> Iterator[PostgresServer | _GivenServer]:
 
 
 @pytest.fixture
-def postgres_databases(postgres_server: PostgresServer | _GivenServer) -> Iterator[Databases]:
+def postgres_databases(postgres_server: PostgresServer | GivenServer) -> Iterator[Databases]:
     """New databases, for tests that need more than one."""
     databases = Databases(postgres_server)
     try:

@@ -20,7 +20,7 @@ class Background:
     @asynccontextmanager
     async def run(self, work: Coroutine[object, object, None]) -> AsyncIterator[None]:
         """Run `work` for as long as the context is open."""
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(work, name=getattr(work, "__qualname__", None))
         task.add_done_callback(self._ended)
         try:
             yield
@@ -31,6 +31,6 @@ class Background:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled() or (error := task.exception()) is None:
             return
-        log().critical("a part of the bridge has died, so it stops", part=task.get_coro(), exc_info=error)
+        log().critical("a part of the bridge has died, so it stops", part=task.get_name(), exc_info=error)
         if not self.failed.done():
             self.failed.set_result(error)

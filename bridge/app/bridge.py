@@ -121,25 +121,14 @@ async def bridge(
         await stack.enter_async_context(background.run(Waker(line, store, clock, timers).run()))
         housekeeping = Housekeeping(store, folder, settings.store.retention, clock, old_rows)
         scheduler = await stack.enter_async_context(_scheduled(housekeeping))
-        zone = settings.rulebook.timezone
-        planning = Planning(
-            accounts=accounts,
-            store=store,
-            clock=clock,
-            zone=zone,
-            sources=Sources(
-                directory=settings.directory,
-                met=MetPeople(store.read, accounts, clock, zone, lambda: line.behaviour.rulebook.calendars),
-                asked=AskedPeople(Audiences(door=door, calls=deliverer, clock=clock, chance=chance), accounts),
-            ),
-        )
+        audiences = Audiences(door=door, calls=deliverer, clock=clock, chance=chance)
         broadcasts = Broadcasts(
             line=line,
             accounts=accounts,
             store=store,
             clock=clock,
-            planning=planning,
-            zone=zone,
+            planning=_planning(settings, accounts, store, clock, line, audiences),
+            zone=settings.rulebook.timezone,
             alarms=Alarms(scheduler),
             metrics=metrics,
             duty=runs,
@@ -177,6 +166,15 @@ def _reloader(settings: Settings, accounts: Accounts, clock: Clock, metrics: Met
         metrics=metrics,
         watch=given.watch,
     )
+
+
+def _planning(
+    settings: Settings, accounts: Accounts, store: Store, clock: Clock, line: Line, audiences: Audiences
+) -> Planning:
+    zone = settings.rulebook.timezone
+    met = MetPeople(store.read, accounts, clock, zone, lambda: line.behaviour.rulebook.calendars)
+    sources = Sources(directory=settings.directory, met=met, asked=AskedPeople(audiences, accounts))
+    return Planning(accounts=accounts, store=store, clock=clock, zone=zone, sources=sources)
 
 
 async def _leave(duties: Sequence[Duty]) -> None:

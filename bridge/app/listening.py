@@ -1,18 +1,30 @@
 """Listening: the server's socket, how long it waits for others, and how it lets go of them at its end."""
 
 import errno
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.errors import SettingsError
 from bridge.line.receive import BODY_WITHIN
 from bridge.line.routes import Routes
 from bridge.line.stream import HEARTBEAT, Mailboxes
 from bridge.settings import Listen
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether an error is one of ours. What scanners send instead of HTTP is answered with 400, and that is all: it
+    could fill the log, and its first line may carry a secret."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_LOGGER = logging.getLogger("bridge.listening")
+_LOGGER.addFilter(_is_ours)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +48,13 @@ class Patience:
 @asynccontextmanager
 async def listening(routes: Routes, listen: Listen, mailboxes: Mailboxes, patience: Patience) -> AsyncIterator[str]:
     """Serve `routes`; gives the URL where it listens. Raises SettingsError: the address cannot be had."""
-    server = web.Server(routes.answer, access_log=None, keepalive_timeout=patience.head, lingering_time=patience.linger)
+    server = web.Server(
+        routes.answer,
+        access_log=None,
+        logger=_LOGGER,
+        keepalive_timeout=patience.head,
+        lingering_time=patience.linger,
+    )
     runner = web.ServerRunner(server, shutdown_timeout=patience.grace)
     await runner.setup()
     try:

@@ -24,7 +24,7 @@ from bridge.rulebook.when import Compiling, compile_when
 from bridge.rulebook.wording import validate
 from bridge.rulebook.yaml import read
 from bridge.store.met import Met, met
-from bridge.store.page import memory_keys
+from bridge.store.page import contact_key
 from bridge.templating import Templates
 
 Look = Callable[[Callable[[Connection], Sequence[Met]]], Awaitable[Sequence[Met]]]
@@ -102,7 +102,7 @@ class MetPeople:
             address=address,
             variables={**known, "account": conversation.account},
             language=contact.language,
-            memory=memory_keys(conversation.account, conversation.id, contact)["contact"],
+            memory=contact_key(conversation.account, conversation.id, contact),
         )
 
     def _address(self, plan: Plan, conversation: Conversation) -> Address | None:

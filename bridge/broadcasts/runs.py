@@ -26,6 +26,7 @@ from bridge.line.accounts import Accounts, Known
 from bridge.line.bell import Bell
 from bridge.line.decide import Behaviour
 from bridge.line.duty import Duty
+from bridge.line.trouble import Trouble
 from bridge.model.broadcast import Asked, Broadcast, ByHand, Run, RunState
 from bridge.model.rule import Rulebook
 from bridge.observe import Metrics, log
@@ -137,6 +138,7 @@ class Broadcasts:
 
     async def run(self) -> None:
         """Have all runs go on that there are, for ever."""
+        trouble = Trouble("look for runs of broadcasts")
         try:
             while True:
                 self._bell.hush()
@@ -144,8 +146,9 @@ class Broadcasts:
                     if self._line.behaviour.rulebook is not self._seen:
                         await self._rulebook_changed(self._line.behaviour.rulebook)
                     await self._have_runs_go_on()
+                    trouble.over()
                 except StoreError as error:
-                    log().error("cannot look for runs of broadcasts", error=str(error))
+                    trouble.meets(error)
                 await self._bell.rest(TICK)
         finally:
             await self._let_go()
@@ -201,6 +204,10 @@ class Broadcasts:
         except BridgeError as error:
             log(run=run.id).error("a run cannot go on", broadcast=run.asked.broadcast, error=str(error))
             await self._give_up(run, str(error))
+        except Exception as error:  # noqa: BLE001
+            # A fault of ours in one run must not stop the others, nor be met again at every look.
+            log(run=run.id).exception("a run cannot go on", broadcast=run.asked.broadcast)
+            await self._give_up(run, f"the bridge failed: {type(error).__name__}; its log has more")
 
     async def _give_up(self, run: Run, why: str) -> None:
         """A run that is being sent waits for a person who mends it; one that cannot be planned sends nothing at all."""

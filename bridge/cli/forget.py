@@ -18,11 +18,13 @@ ROUNDS = 5
 
 
 def forget(
-    contact: Annotated[str, typer.Argument(help="Their id on a platform, e-mail address or phone number.")],
+    contact: Annotated[str, typer.Argument(help="Their e-mail address, phone number or id on a platform.")],
     config: Config = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether the right person is meant.")] = False,
 ) -> None:
     """Delete everything about a person: conversations, events, deliveries, what is remembered, files. For good.
+
+    A visitor who said nothing of themselves is found by the id of their conversation.
 
     A running server need not be stopped; it takes no new events for the seconds (about ten for each GB of the store) in
     which the file is written anew. Backups made before still have it.

@@ -15,6 +15,7 @@ from bridge.clock import Clock
 from bridge.errors import StoreError
 from bridge.line.routes import Parts, Way
 from bridge.model.event import Attachment
+from bridge.observe import log
 from bridge.store.look import Kept, attachment_by_token, keep_attachment
 from bridge.store.store import Store
 
@@ -98,7 +99,11 @@ class Attachments:
 
     async def serve(self, request: web.BaseRequest, parts: Parts) -> web.StreamResponse:
         token = parts["token"]
-        kept = await self._store.read(lambda connection: attachment_by_token(connection, token))
+        try:
+            kept = await self._store.read(lambda connection: attachment_by_token(connection, token))
+        except StoreError as error:
+            log().error("an attachment cannot be looked up", error=str(error))
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "5"}) from None
         path = self._directory / token
         if kept is None or not path.is_file():
             raise web.HTTPNotFound(text="there is no such attachment")

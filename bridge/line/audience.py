@@ -63,7 +63,8 @@ class Audiences:
             if answer.permanent or due_at > until:
                 gave_up = "" if answer.permanent else f", after {tried} tries"
                 raise NotToldError(f"accounts.{name}: the audience cannot be asked for: {answer.detail}{gave_up}")
-            log(account=name).warning("an audience cannot be asked for; trying again", detail=answer.detail, at=due_at)
+            at = due_at.isoformat(timespec="seconds")
+            log(account=name).warning("an audience cannot be asked for; trying again", detail=answer.detail, at=at)
             await self._clock.sleep((due_at - now).total_seconds())
 
     def _wait(self, tried: int) -> timedelta:

@@ -21,6 +21,7 @@ from bridge.line.notes import Notes
 from bridge.line.outbox import Outbox
 from bridge.line.outcomes import Outcomes
 from bridge.line.together import companions, is_refused, joined, part_of
+from bridge.line.trouble import Trouble
 from bridge.line.turns import SharedPace
 from bridge.model.delivery import (
     URGENCIES,
@@ -131,12 +132,14 @@ class Deliverer:
 
     async def run(self) -> None:
         """Look for deliveries that are due, for ever; hold on to the leases of those under way."""
+        trouble = Trouble("look for due deliveries")
         while True:
             self._clear()
             try:
                 again = await self._claims.look()
+                trouble.over()
             except StoreError as error:
-                log().error("cannot look for due deliveries", error=str(error))
+                trouble.meets(error)
                 await self._clock.sleep(LOOK_EVERY)
                 continue
             if not again:
@@ -236,13 +239,13 @@ class Deliverer:
             # Some are another server's by now; each is begun alone, and these are left to it.
             return await self._each_alone(outbox, [(one, ()) for one in several])
         attempt = await self._attempts.make(joined(several, known), known, turn)
-        parts = [(one, part_of(attempt, one, len(several))) for one in several]
+        parts = [part_of(attempt, one, len(several)) for one in several]
         if is_refused(attempt):
             self.heard(known.account.name, attempt.outcome, None)
-            return await self._each_alone(outbox, [(one, (part,)) for one, part in parts])
-        settled = [self._follows(one, part, known) for one, part in parts]
+            return await self._each_alone(outbox, [(one, (part,)) for one, part in zip(several, parts, strict=True)])
+        settled = [self._follows(one, part, known) for one, part in zip(several, parts, strict=True)]
         self.heard(known.account.name, attempt.outcome, settled[0].due_at)
-        return await asyncio.gather(*map(self._settled, parts, settled))
+        return await asyncio.gather(*map(self._settled, several, parts, settled))
 
     async def _each_alone(
         self, outbox: Outbox, several: Sequence[tuple[Delivery, tuple[Attempt, ...]]]
@@ -255,8 +258,7 @@ class Deliverer:
             followers.append(await self._deliver(outbox, delivery, before))
         return followers
 
-    async def _settled(self, part: tuple[Delivery, Attempt], settled: Settled) -> Delivery | None:
-        delivery, attempt = part
+    async def _settled(self, delivery: Delivery, attempt: Attempt, settled: Settled) -> Delivery | None:
         self._notes.attempt(delivery, attempt, settled)
         follower = await self._notes.settled(delivery, (attempt,), settled)
         self._under_way.discard(delivery.id)

@@ -153,6 +153,9 @@ class Receiver:
             raise Refused(408, f"the body did not come within {self._body_within:g} seconds") from None
         except web.RequestPayloadError as error:
             raise Refused(400, f"the body cannot be read: {_why(error)}") from None
+        except ConnectionError:
+            # Nobody hears this any more; it is counted, and is no failure of ours.
+            raise Refused(400, "the sender went away before all of the body had come") from None
         return b"".join(chunks)
 
 

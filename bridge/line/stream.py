@@ -7,8 +7,9 @@ from functools import partial
 from aiohttp import web
 
 from bridge.adapter.protocol import Webhook
-from bridge.errors import Refused
+from bridge.errors import Refused, StoreError
 from bridge.line.accounts import Known
+from bridge.observe import log
 from bridge.store.look import mail_after
 from bridge.store.store import Store
 
@@ -74,6 +75,9 @@ class Mailboxes:
         except ConnectionError:
             # The browser went away; it asks again from the last number it saw.
             pass
+        except StoreError as error:
+            # The head of the answer is out, so nothing else can be said any more; here, too, the browser asks again.
+            log(account=known.account.name).error("a stream is cut off", error=str(error))
         finally:
             self._count -= 1
             self._readers[name].discard(reader)

@@ -8,6 +8,7 @@ from bridge.clock import Clock
 from bridge.errors import StoreError
 from bridge.line.duty import Duty
 from bridge.line.handle import Line
+from bridge.line.trouble import Trouble
 from bridge.observe import log
 from bridge.store.ledger import due_conversations
 from bridge.store.store import Store
@@ -29,11 +30,13 @@ class Waker:
 
     async def run(self) -> None:
         """Look for timers that are due, for ever."""
+        trouble = Trouble("look for due timers")
         while True:
             try:
                 woken = await self._look()
+                trouble.over()
             except StoreError as error:
-                log().error("cannot look for due timers", error=str(error))
+                trouble.meets(error)
                 woken = 0
             if woken < WAKE_AT_ONCE:
                 await self._clock.sleep(LOOK_EVERY)

@@ -177,10 +177,10 @@ def begin(event: Event) -> Conversation:
 
 
 def known(old: Contact, new: Contact) -> Contact:
-    """What is known of a contact: the new where it says something, else the old."""
-    if new == old:
+    """What is known of a contact: the new where it says something, else the old; `old` itself where nothing is new."""
+    if new is NOBODY or new == old:
         return old
-    return Contact(
+    both = Contact(
         id=new.id or old.id,
         name=new.name or old.name,
         email=new.email or old.email,
@@ -188,3 +188,4 @@ def known(old: Contact, new: Contact) -> Contact:
         language=new.language or old.language,
         extra={**old.extra, **new.extra},
     )
+    return old if both == old else both

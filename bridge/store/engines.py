@@ -16,8 +16,9 @@ _PRAGMAS = (
     "synchronous=FULL",
     "busy_timeout=10000",
     "cache_size=-16000",
-    # Pages that change in every commit are copied back once in 40 MB of changes, not once in 4.
-    "wal_autocheckpoint=10000",
+    # Pages that change in every commit are copied back once in 16 MB of changes, not once in 4. More at a time
+    # saves little, and the commit that does it keeps those behind it waiting for longer.
+    "wal_autocheckpoint=4000",
     # What is deleted is overwritten, so that a person who is forgotten is gone from the file.
     "secure_delete=ON",
 )
@@ -38,7 +39,7 @@ _POSTGRESQL: Mapping[str, object] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-_NEEDED = 'a store on PostgreSQL needs its driver: pip install "replybridge[postgresql]"'
+_NEEDED = 'a store on PostgreSQL needs its driver: in the folder of the project, pip install -e ".[postgresql]"'
 
 
 def parse(url: str) -> URL:

@@ -1,5 +1,6 @@
 """Failures: what the databases' errors mean for whoever asked."""
 
+import re
 from typing import Any
 
 from sqlalchemy import Connection
@@ -9,6 +10,11 @@ from bridge.errors import StoreError
 
 # Of PostgreSQL: a deadlock, a conflict that only a second try solves, and a lock that was not to be had in time.
 _PASSING = frozenset({"40P01", "40001", "55P03"})
+# What somebody who sets a PostgreSQL up gets wrong first, and what they do about it.
+_STEPS = (
+    (re.compile("fe_sendauth: no password"), "set PGPASSWORD, or write the password into ~/.pgpass"),
+    (re.compile('database "[^"]*" does not exist'), "make it (createdb), or mend the address"),
+)
 
 
 class PassingError(StoreError):
@@ -39,9 +45,10 @@ def explained(what: str, error: SQLAlchemyError) -> StoreError:
 
 
 def in_words(error: BaseException) -> str:
-    """What a driver's error says, without the values that PostgreSQL tells in its further lines."""
+    """What a driver's error says, without the values that PostgreSQL tells in its further lines; and what to do."""
     first = getattr(getattr(error, "diag", None), "message_primary", None)
-    return " ".join(str(first or error).split())
+    told = " ".join(str(first or error).split())
+    return "; ".join([told, *(step for pattern, step in _STEPS if pattern.search(told))])
 
 
 def _passes(error: object) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import JSON, Connection, Select, TableValuedAlias, bindparam, ca
 from bridge.clock import to_ms
 from bridge.model.delivery import Delivery
 from bridge.store.prepared import Prepared, a_list, among, as_list
-from bridge.store.rows import delivery_from
+from bridge.store.rows import READ, delivery_from
 from bridge.store.signals import say
 from bridge.store.tables import UNFINISHED, deliveries
 from bridge.store.transitions import move, stay
@@ -40,9 +40,11 @@ _IDLE = Prepared(
     .group_by(deliveries.c.lane)
     .having(func.count(deliveries.c.wake_at) == 0)
 )
-_BY_NUMBER = Prepared(select(deliveries).where(among(deliveries.c.id, "numbers")))
+COLUMNS = [deliveries.c[name] for name in (*READ, "state", "wake_at")]
+"""What is read of a delivery that may be claimed."""
+_BY_NUMBER = Prepared(select(*COLUMNS).where(among(deliveries.c.id, "numbers")))
 # Its names are the table's, which a checker of types does not know. A row of SQLAlchemy is ten times as slow to read.
-_Row = namedtuple("_Row", [column.name for column in deliveries.c])  # type: ignore[misc]
+_Row = namedtuple("_Row", [column.name for column in COLUMNS])  # type: ignore[misc]
 _FREE = Prepared(
     stay("queued")
     .where(deliveries.c.id == bindparam("number"), deliveries.c.wake_at.is_(None))
@@ -70,6 +72,11 @@ def claim_rows(connection: Connection, numbers: Collection[int], worker: str, un
     """Claim queued deliveries by their numbers, for a worker and until a moment (ms)."""
     if numbers:
         _CLAIM.execute(connection, numbers=as_list(numbers), who=worker, until=until)
+
+
+def row_of(values: Iterable[Any]) -> Any:
+    """The row of a delivery, from the values of `COLUMNS`."""
+    return _Row._make(values)
 
 
 def rows_of(connection: Connection, numbers: Collection[int]) -> list[Any]:

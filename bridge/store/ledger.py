@@ -15,7 +15,7 @@ from bridge.store.failures import PassingError
 from bridge.store.locks import lock
 from bridge.store.numbers import numbers
 from bridge.store.outgoing import ours
-from bridge.store.page import Page, memory_keys
+from bridge.store.page import RULE_KEY, Page, account_key, contact_key, memory_key
 from bridge.store.postgres import is_postgres
 from bridge.store.prepared import Prepared, among, as_list, in_one_go
 from bridge.store.rows import (
@@ -98,21 +98,24 @@ class Ledger(Page):
         waiting = [conversation for key in keys if (conversation := self.conversation(key)) is not None]
         self._earlier = self._events_of(timer for conversation in waiting for timer in conversation.due(self.at))
 
-    def _memory_keys(self, coming: Iterable[Event], keys: Iterable[str]) -> set[str]:
+    def _memory_keys(self, coming: Sequence[Event], keys: Iterable[str]) -> set[str]:
         """Where what is remembered of the contacts is: with what is known of them and what the events tell."""
-        wanted: set[str] = set()
+        accounts = {event.account for event in coming}
+        wanted = {RULE_KEY} if coming else set()
         for event in coming:
             before = self._conversations.get(conversation_key(event.account, event.conversation))
             earlier = NOBODY if before is None else before[0].contact
             contact = known(earlier, event.contact)
-            wanted.update(memory_keys(event.account, event.conversation, contact).values())
+            wanted.add(contact_key(event.account, event.conversation, contact))
             if contact is not earlier:
                 # What was remembered before they had these names is to be found under them from now on.
-                wanted.add(memory_keys(event.account, event.conversation, earlier)["contact"])
+                wanted.add(contact_key(event.account, event.conversation, earlier))
         for key in keys:
             if (conversation := self.conversation(key)) is None:
                 continue
-            wanted.update(memory_keys(conversation.account, conversation.id, conversation.contact).values())
+            accounts.add(conversation.account)
+            wanted.update((RULE_KEY, memory_key("contact", conversation)))
+        wanted.update(map(account_key, accounts))
         return wanted
 
     def _remembered(self, wanted: set[str]) -> Callable[[], Iterable[tuple[str, str]]]:

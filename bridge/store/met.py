@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, select
 
 from bridge.model.conversation import EMPTY, Conversation, Memory
-from bridge.store.page import memory_keys
+from bridge.store.page import contact_key
 from bridge.store.plan import memories_of
 from bridge.store.rows import conversation_from
 from bridge.store.tables import conversations
@@ -21,6 +21,6 @@ def met(connection: Connection, after: str, accounts: Collection[str], most: int
         wanted = wanted.where(conversations.c.account.in_(sorted(accounts)))
     rows = connection.execute(wanted.order_by(conversations.c.key).limit(most)).all()
     found = [(row.key, *conversation_from(row.document)) for row in rows]
-    keys = [memory_keys(one.account, one.id, one.contact)["contact"] for _, one, _ in found]
+    keys = [contact_key(one.account, one.id, one.contact) for _, one, _ in found]
     memories = memories_of(connection, keys)
     return [(key, one, memory, memories.get(of, EMPTY)) for (key, one, memory), of in zip(found, keys, strict=True)]

@@ -1,19 +1,20 @@
 """The deliveries as the worker sees them: which accounts have some that are due, and claiming them."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Integer, bindparam, func, select, text
+from sqlalchemy import BigInteger, Connection, Integer, bindparam, func, select, text
 
 from bridge.clock import to_ms
 from bridge.model.delivery import URGENCIES, Delivery, Urgency
-from bridge.store.lanes import claim_rows, rows_of
+from bridge.store.lanes import COLUMNS, claim_rows, row_of, rows_of
 from bridge.store.leases import Heirs, run_out
 from bridge.store.postgres import is_postgres
 from bridge.store.prepared import Prepared, among, as_list
 from bridge.store.rows import delivery_from
 from bridge.store.tables import CLAIMED, DUE, REFERRED, deliveries
+from bridge.store.transitions import move
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,8 +84,8 @@ _BACKLOGS = Prepared(
     )
 )
 _FIRST_LEASE = Prepared(select(func.min(deliveries.c.wake_at)).where(text(CLAIMED)))
-_DUE = Prepared(
-    select(deliveries.c.id)
+_WANTED = (
+    select(deliveries.c.id, deliveries.c.wake_at)
     .where(
         text(DUE),
         deliveries.c.account == bindparam("whose"),
@@ -93,8 +94,15 @@ _DUE = Prepared(
     )
     .order_by(deliveries.c.wake_at, deliveries.c.id)
     .limit(bindparam("most", type_=Integer))
-    # What another server is just taking is its own.
-    .with_for_update(skip_locked=True)
+)
+_DUE = Prepared(_WANTED.with_only_columns(deliveries.c.id))
+# What another server is just taking is its own. In one statement on PostgreSQL, where each costs a way there and back.
+_FREE = _WANTED.with_for_update(skip_locked=True).cte("free")
+_CLAIM = Prepared(
+    move("queued", "claimed")
+    .where(deliveries.c.id == _FREE.c.id)
+    .values(worker=bindparam("who"), wake_at=bindparam("until", type_=BigInteger))
+    .returning(_FREE.c.wake_at, *COLUMNS)
 )
 _OURS = Prepared(
     select(deliveries.c.account, deliveries.c.reference).where(
@@ -128,16 +136,23 @@ def claim(connection: Connection, items: Sequence[Take]) -> list[list[Delivery]]
 def _claim_for(connection: Connection, item: Take) -> list[Delivery]:
     run_out(connection, item.heirs)
     now, until = to_ms(item.at), to_ms(item.at + item.lease)
-    numbers = [
-        number
+    wanted = [
+        {"whose": want.account, "rank": URGENCIES.index(want.urgency), "now": now, "most": want.most}
         for want in item.wants
-        for (number,) in _DUE.fetch(
-            connection, whose=want.account, rank=URGENCIES.index(want.urgency), now=now, most=want.most
-        )
     ]
+    if is_postgres(connection):
+        return [one for want in wanted for one in _claimed(connection, want, item.worker, until)]
+    numbers = [number for want in wanted for (number,) in _DUE.fetch(connection, **want)]
     rows = {row.id: row for row in rows_of(connection, numbers)}
     claim_rows(connection, numbers, item.worker, until)
     return [delivery_from(rows[number]) for number in numbers]
+
+
+def _claimed(connection: Connection, want: Mapping[str, object], worker: str, until: int) -> list[Delivery]:
+    """What was claimed of a wish, the longest due first: an update gives its rows in any order."""
+    found = [(due, row_of(values)) for due, *values in _CLAIM.fetch(connection, **want, who=worker, until=until)]
+    found.sort(key=lambda one: (one[0], one[1].id))
+    return [delivery_from(row) for _, row in found]
 
 
 def ours(connection: Connection, pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -97,7 +97,8 @@ class Page:
         known = self._conversations.get(conversation_key(event.account, event.conversation))
         before = begin(event) if known is None else known[0]
         facts = self._facts(event, before.after(event).heard(event, self.at), EMPTY if known is None else known[1])
-        if (moved := self._moved(before.contact, facts.conversation)) is None:
+        # Of nearly everybody an event tells nothing new; then the contact is the same object.
+        if before.contact is facts.contact or (moved := self._moved(before.contact, facts.conversation)) is None:
             return facts
         return replace(facts, memories={**facts.memories, "contact": moved[2]})
 
@@ -107,11 +108,13 @@ class Page:
         return self._facts(event, conversation.seen_at(self.now), memory)
 
     def _facts(self, event: Event, conversation: Conversation, memory: Memory) -> Facts:
+        find = self._memories.get
         memories: dict[Scope, Memory] = {
-            scope: self._memories.get(key, EMPTY)
-            for scope, key in memory_keys(event.account, conversation.id, conversation.contact).items()
+            "contact": find(contact_key(event.account, conversation.id, conversation.contact), EMPTY),
+            "account": find(account_key(event.account), EMPTY),
+            "rule": find(RULE_KEY, EMPTY),
+            "conversation": memory,
         }
-        memories["conversation"] = memory
         return Facts(event=event, conversation=conversation, now=self.now, memories=memories)
 
     def next_event(self) -> int:
@@ -137,7 +140,7 @@ class Page:
         self._conversations[key] = conversation, EMPTY if known is None else known[1]
         self._changed_conversations.add(key)
         before = NOBODY if known is None else known[0].contact
-        if before != conversation.contact:
+        if before is not conversation.contact and before != conversation.contact:
             self._follow(before, conversation)
 
     def _follow(self, before: Contact, conversation: Conversation) -> None:
@@ -148,7 +151,7 @@ class Page:
                 self._gone_memories.add(old)
                 self._changed_memories.discard(old)
             self._keep_memory(new, memory)
-        key = memory_keys(conversation.account, conversation.id, conversation.contact)["contact"]
+        key = contact_key(conversation.account, conversation.id, conversation.contact)
         if key in self._memories:
             self._also_known.update((name, key) for name in aliases_of(conversation.contact))
 
@@ -159,11 +162,11 @@ class Page:
         An address that others have used too (who share a telephone, or give somebody else's) may still be theirs, so
         there it stays as well.
         """
-        if not _is_more_of(before, conversation.contact):
+        old = contact_key(conversation.account, conversation.id, before)
+        if old not in self._memories or not _is_more_of(before, conversation.contact):
             return None
-        old = memory_keys(conversation.account, conversation.id, before)["contact"]
-        new = memory_keys(conversation.account, conversation.id, conversation.contact)["contact"]
-        if old == new or old not in self._memories:
+        new = contact_key(conversation.account, conversation.id, conversation.contact)
+        if old == new:
             return None
         there, memory = self._memories.get(new), self._memories[old]
         return old, new, memory if there is None else there.joined(memory)
@@ -181,7 +184,7 @@ class Page:
                 self._conversations[key] = self._conversations[key][0], memory
                 self._changed_conversations.add(key)
             else:
-                key = memory_keys(conversation.account, conversation.id, conversation.contact)[scope]
+                key = memory_key(scope, conversation)
                 if scope == "contact":
                     before = self._memories.get(key)
                     is_only = before is None or before.only_in == conversation.id
@@ -218,10 +221,25 @@ class Page:
 _number = attrgetter("number")
 
 
-def memory_keys(account: str, conversation: str, contact: Contact) -> Mapping[Scope, str]:
-    """Where the memories beside the conversation's own are kept."""
-    who = contact.id or contact.email or contact.phone or f"conversation:{conversation}"
-    return {"contact": f"contact/{account}/{who}", "account": f"account/{account}", "rule": "rule"}
+RULE_KEY = "rule"
+"""Where the memory that rules of all accounts share is kept."""
+
+
+def contact_key(account: str, conversation: str, contact: Contact) -> str:
+    """Where what is remembered of a contact is kept."""
+    return f"contact/{account}/{contact.id or contact.email or contact.phone or f'conversation:{conversation}'}"
+
+
+def account_key(account: str) -> str:
+    """Where what is remembered for a whole account is kept."""
+    return f"account/{account}"
+
+
+def memory_key(scope: Scope, conversation: Conversation) -> str:
+    """Where a memory beside the conversation's own is kept."""
+    if scope == "contact":
+        return contact_key(conversation.account, conversation.id, conversation.contact)
+    return account_key(conversation.account) if scope == "account" else RULE_KEY
 
 
 def _is_more_of(before: Contact, after: Contact) -> bool:

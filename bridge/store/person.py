@@ -80,12 +80,12 @@ def _find_conversations(connection: Connection, person: Person, new: Person) -> 
     )
     for key, document in rows:
         conversation, _ = conversation_from(document)
-        if _is(conversation.account, conversation.contact, new):
+        if _is(conversation.account, conversation.contact, new) or _is_only(conversation.id, conversation.contact, new):
             person.conversations.add(key)
             _learn(person, conversation.account, conversation.contact)
     for (body,) in connection.execute(select(events.c.body).where(_says(events.c.body, names))):
         event = event_from(body)
-        if _is(event.account, event.contact, new):
+        if _is(event.account, event.contact, new) or _is_only(event.conversation, event.contact, new):
             person.conversations.add(conversation_key(event.account, event.conversation))
             _learn(person, event.account, event.contact)
 
@@ -120,6 +120,11 @@ def _aliases(names: Iterable[str]) -> set[str]:
 def _is(account: str, contact: Contact, person: Person) -> bool:
     own = {_plain(name) for name in (contact.id, contact.email, contact.phone) if name}
     return (account, contact.id) in person.ids or not own.isdisjoint(map(_plain, person.names))
+
+
+def _is_only(conversation: str, contact: Contact, person: Person) -> bool:
+    """Of a visitor who said nothing of themselves there is only the conversation to call them by."""
+    return not (contact.id or contact.email or contact.phone) and conversation in person.names
 
 
 def _plain(name: str) -> str:

@@ -128,7 +128,8 @@ class Prepared:
 
     def execute(self, connection: Connection, **values: object) -> int:
         """Execute it once; gives how many rows it has changed, as `run`. Raises StoreError."""
-        cursor = self._executed(connection, "could not write", values)
+        sql, given, fixed = self._compiled(connection.dialect)
+        cursor = self._executed(connection, "could not write", sql, given({**fixed, **values}))
         changed = int(cursor.rowcount)
         cursor.close()
         return changed
@@ -139,7 +140,19 @@ class Prepared:
 
     def ask(self, connection: Connection, **values: object) -> Callable[[], Sequence[Any]]:
         """Ask now what is wanted later; gives what gives the rows. Raises StoreError, and so does that."""
-        cursor = self._executed(connection, "could not read", values)
+        sql, given, fixed = self._compiled(connection.dialect)
+        return self._asked(connection, sql, given({**fixed, **values}))
+
+    def ask_for(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Callable[[], Sequence[Any]]:
+        """Execute it for all rows, as `run`, of a statement that tells what it has changed; gives what gives that.
+
+        For PostgreSQL alone, where it is one statement. Raises StoreError, and so does what it gives.
+        """
+        form = self._bulk(connection.dialect)
+        return self._asked(connection, form.sql, {**form.fixed, "rows": postgres.as_rows(rows)})
+
+    def _asked(self, connection: Connection, sql: str, given: Any) -> Callable[[], Sequence[Any]]:
+        cursor = self._executed(connection, "could not read", sql, given)
 
         def found() -> Sequence[Any]:
             try:
@@ -152,11 +165,10 @@ class Prepared:
 
         return found
 
-    def _executed(self, connection: Connection, what: str, values: Mapping[str, object]) -> Any:
-        sql, given, fixed = self._compiled(connection.dialect)
+    def _executed(self, connection: Connection, what: str, sql: str, given: Any) -> Any:
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(sql, given({**fixed, **values}))
+            cursor.execute(sql, given)
         except connection.dialect.loaded_dbapi.Error as error:
             cursor.close()
             raise failure(connection, what, error) from None

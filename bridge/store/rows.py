@@ -108,6 +108,13 @@ def delivery_row(delivery: Delivery) -> dict[str, object]:
     }
 
 
+READ = (
+    "id", "event", "rule", "action", "account", "lane", "attempts", "recipient", "reply", "command", "created_at",
+    "expires_at", "unsure_since", "urgency", "on_unknown",
+)  # fmt: skip
+"""The columns of which a delivery is made."""
+
+
 def delivery_from(row: Any) -> Delivery:
     """The delivery in a row of SQLAlchemy: Any, because what decides needs this file and not SQLAlchemy."""
     return Delivery(

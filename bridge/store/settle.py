@@ -1,10 +1,10 @@
 """Settle: record what came of deliveries, and all that follows from it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Text, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.clock import to_ms
@@ -33,7 +33,7 @@ class Done(Struct, frozen=True, kw_only=True):
 
 
 _GOES_ON: tuple[State, ...] = ("queued", "claimed")
-_SETTLE = Prepared(
+_SETTLED = (
     stay("claimed")
     .where(deliveries.c.id == bindparam("number"), deliveries.c.worker == bindparam("who"))
     .values(
@@ -48,6 +48,9 @@ _SETTLE = Prepared(
         reference=bindparam("named"),
     )
 )
+# On PostgreSQL the statement itself tells which deliveries it found still claimed, and by whom. SQLite runs it once for
+# each row and would have to be asked each time, so there it is cheaper to look first.
+_SETTLE = Prepared(_SETTLED, postgresql=_SETTLED.returning(deliveries.c.id, bindparam("who", type_=Text)))
 _CLAIMED = Prepared(
     select(deliveries.c.id, deliveries.c.worker).where(
         among(deliveries.c.id, "numbers"), deliveries.c.state == "claimed"
@@ -74,15 +77,15 @@ def _settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | No
     if is_postgres(connection):
         lock(connection, "conversation", _taught(items))
         lock(connection, "lane", {item.delivery.lane for item in items if item.settled.state not in _GOES_ON})
-    claims = dict(_CLAIMED.fetch(connection, numbers=as_list(item.delivery.id for item in items)))
-    held = [item for item in items if claims.get(item.delivery.id) == item.worker]
-    lessons = [item for item in held if teaches(item.delivery, item.settled)]
-    if lessons:
-        learn(connection, [Lesson(delivery=item.delivery, found=_found(item), at=item.at) for item in lessons])
-    _SETTLE.run(connection, [_settled_row(item) for item in items])
+    claims = _settled(connection, items)
     tried = [row for item in items for row in _attempt_rows(item)]
     if tried:
         _ATTEMPT.run(connection, tried)
+    claimed = dict(claims())
+    held = [item for item in items if claimed.get(item.delivery.id) == item.worker]
+    lessons = [item for item in held if teaches(item.delivery, item.settled)]
+    if lessons:
+        learn(connection, [Lesson(delivery=item.delivery, found=_found(item), at=item.at) for item in lessons])
     # Who has lost the claim has ended nothing: perhaps its lane is busy again.
     finished = {item.delivery.lane: item for item in held if item.settled.state not in _GOES_ON}
     if not finished:
@@ -92,6 +95,16 @@ def _settle(connection: Connection, items: Sequence[Done]) -> list[Delivery | No
     takers = {lane: (item.worker, until) for lane, item in finished.items()}
     freed = take_next(connection, takers)
     return [freed.pop(item.delivery.lane, None) if finished.get(item.delivery.lane) is item else None for item in items]
+
+
+def _settled(connection: Connection, items: Sequence[Done]) -> Callable[[], Sequence[tuple[int, str]]]:
+    """Write what becomes of those that their workers still hold; gives what tells by whom each was held till then."""
+    rows = [_settled_row(item) for item in items]
+    if is_postgres(connection):
+        return _SETTLE.ask_for(connection, rows)
+    found = _CLAIMED.fetch(connection, numbers=as_list(item.delivery.id for item in items))
+    _SETTLE.run(connection, rows)
+    return lambda: found
 
 
 def _taught(items: Sequence[Done]) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Sequence, Table, Text, text
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest of the migrations, which make just these tables."""
 
 metadata = MetaData()
@@ -28,6 +28,7 @@ TROUBLE = "state IN ('dead', 'unknown')"
 OPEN = "ended = 0"
 TIMED = "wake_at IS NOT NULL"
 REFERRED = "reference IS NOT NULL"
+OF_AN_EVENT = "event IS NOT NULL"
 OF_A_RUN = "run IS NOT NULL"
 ACTIVE = "state IN ('asked', 'planning', 'running')"
 
@@ -114,9 +115,10 @@ deliveries = Table(
     Column("not_before", BigInteger),
     # What happens where nobody can say whether it arrived; null: what the account says.
     Column("on_unknown", _Text),
-    Index("deliveries_origin", "event", "rule", "action", unique=True),
-    # Claims look at one account and urgency at a time, so that a backlog of one is no way to any other.
-    _index("deliveries_due", "account", "urgency", "wake_at", only=DUE),
+    _index("deliveries_origin", "event", "rule", "action", only=OF_AN_EVENT, unique=True),
+    # Claims look at one account and urgency at a time, so that a backlog of one is no way to any other. A run lets many
+    # go at the same moment; with their numbers the index has them in order, else all of them were sorted every time.
+    _index("deliveries_due", "account", "urgency", "wake_at", "id", only=DUE),
     _index("deliveries_lease", "wake_at", only=CLAIMED),
     _index("deliveries_lane", "lane", "id", only=UNFINISHED),
     _index("deliveries_trouble", "state", "id", only=TROUBLE),

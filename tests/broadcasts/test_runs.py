@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from bridge.broadcasts.plan import read_plan
 from bridge.clock import SetClock, from_ms
@@ -292,6 +293,23 @@ async def test_a_broadcast_that_is_there_no_more_fails(tmp_path: Path) -> None:
     async with Inbox() as inbox, shop(tmp_path, inbox, customers(1), "rules: []") as site:
         run = await over(site, await begin(site))
         assert (run.state, run.detail) == ("failed", "the rule files have no broadcast of this name any more")
+
+
+async def test_a_run_that_nobody_foresaw_to_fail_fails_and_others_go_on(tmp_path: Path) -> None:
+    broken = """
+CREATE TRIGGER broken AFTER INSERT ON runs WHEN new.moment = 'broken'
+BEGIN UPDATE runs SET cursor = 'this is no cursor' WHERE id = new.id; END
+"""
+
+    def change(connection: Connection, statements: Sequence[str]) -> list[None]:
+        return [None for statement in statements if connection.exec_driver_sql(statement)]
+
+    async with Inbox() as inbox, shop(tmp_path, inbox, customers(5)) as site:
+        await site.running.store.write(change, broken)
+        run = await over(site, await begin(site, "broken"))
+        assert (run.state, run.detail) == ("failed", "the bridge failed: DecodeError; its log has more")
+        assert (await over(site, await begin(site))).state == "done"
+        assert len(inbox.got) == 5
 
 
 async def test_to_oneself_goes_to_one_address_as_the_first_would_get_it(tmp_path: Path) -> None:

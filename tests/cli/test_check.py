@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from tests.cli.typed import typed
 from tests.end_to_end.server import Server
 
 SETTINGS = "[accounts.chat]\nplatform = 'webchat'\n"
@@ -35,7 +36,8 @@ def test_each_problem_is_shown_with_its_line_and_underlined(tmp_path: Path) -> N
 
 
 def test_a_program_is_told_the_same(tmp_path: Path) -> None:
-    done = Server(tmp_path, {"bridge.toml": SETTINGS, "rules/a.yaml": RULES}).command("check", "--json")
+    Server(tmp_path, {"bridge.toml": SETTINGS, "rules/a.yaml": RULES})
+    done = typed(tmp_path, "check", "--json")
     first, second = json.loads(done.stdout)["problems"]
     assert done.returncode == 1
     assert (first["severity"], first["line"], first["column"]) == ("error", 5, 37)
@@ -46,7 +48,8 @@ def test_a_program_is_told_the_same(tmp_path: Path) -> None:
 
 def test_only_warnings_are_no_reason_to_fail(tmp_path: Path) -> None:
     rules = RULES.replace("{{ contact.name }}", "")
-    done = Server(tmp_path, {"bridge.toml": SETTINGS, "rules/a.yaml": rules}).command("check")
+    Server(tmp_path, {"bridge.toml": SETTINGS, "rules/a.yaml": rules})
+    done = typed(tmp_path, "check")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 rule, 0 examples: 0 errors, 1 warning")
 
 
@@ -54,7 +57,8 @@ def test_a_long_line_is_shown_around_the_place_and_hides_no_trick(tmp_path: Path
     long = (
         'rules: [{name: r, on: message, do: [{reply: {text: "' + "x" * 500 + "\u202e{{ nobody }}" + "y" * 500 + '"}}]}]'
     )
-    done = Server(tmp_path, {"bridge.toml": SETTINGS, "rules/a.yaml": long}).command("check")
+    Server(tmp_path, {"bridge.toml": SETTINGS, "rules/a.yaml": long})
+    done = typed(tmp_path, "check")
     problem, line, underline, _ = done.stdout.splitlines()
     assert '"nobody": no event has this' in problem
     assert len(line) < 300
@@ -64,6 +68,7 @@ def test_a_long_line_is_shown_around_the_place_and_hides_no_trick(tmp_path: Path
 
 
 def test_what_cannot_be_checked_is_another_exit_code(tmp_path: Path) -> None:
-    done = Server(tmp_path, {"bridge.toml": "[accounts.chat]\nplatform = 'webchatt'\n"}).command("check")
+    Server(tmp_path, {"bridge.toml": "[accounts.chat]\nplatform = 'webchatt'\n"})
+    done = typed(tmp_path, "check")
     assert done.returncode == 2
     assert 'did you mean "webchat"?' in done.stderr

@@ -35,17 +35,15 @@ FILES = {"bridge.toml": SETTINGS, "rules/echo.yaml": RULES}
 
 def test_broken_settings_are_told_all_at_once(tmp_path: Path) -> None:
     server = Server(tmp_path, {"bridge.toml": '[log]\nlevel = "loud"\n[accounts.site]\nplatform = "omnidesc"\n'})
-    for command in ("serve", "check"):
-        assert fails(server.command(command)) == [
+    for done in (server.command("serve"), typed(tmp_path, "check")):
+        assert fails(done) == [
             "bridge.toml: log.level: must be 'debug', 'info', 'warning' or 'error'",
             'bridge.toml: accounts.site.platform: "omnidesc" is not a platform (did you mean "omnidesk"?)',
         ]
 
 
 def test_a_settings_file_that_is_not_there(tmp_path: Path) -> None:
-    assert fails(Server(tmp_path, {}).command("serve", "--config", "nowhere.toml")) == [
-        "nowhere.toml: there is no such file"
-    ]
+    assert fails(typed(tmp_path, "serve", "--config", "nowhere.toml")) == ["nowhere.toml: there is no such file"]
 
 
 def test_broken_rules_keep_the_server_from_starting(tmp_path: Path) -> None:
@@ -101,7 +99,7 @@ def test_a_second_server_on_the_same_file(running: Server) -> None:
 
 
 def test_looking_while_a_server_runs(running: Server) -> None:
-    listed = running.command("deliveries", "list")
+    listed = typed(running.directory, "deliveries", "list")
     assert (listed.returncode, listed.stdout, listed.stderr) == (0, "no deliveries yet\n", "")
 
 
@@ -150,7 +148,7 @@ def test_check_of_what_is_sound(tmp_path: Path) -> None:
     server = Server(tmp_path, FILES)
     done = server.command("check")
     assert (done.returncode, done.stdout, done.stderr) == (0, "1 rule, 1 example: all sound\n", "")
-    done = server.command("check", "--json")
+    done = typed(tmp_path, "check", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"problems": [], "rules": 1, "examples": 1})
 
 
@@ -182,7 +180,7 @@ def test_check_of_what_is_not(tmp_path: Path) -> None:
 
 
 def test_the_version(tmp_path: Path) -> None:
-    done = Server(tmp_path, {}).command("--version")
+    done = typed(tmp_path, "--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"replybridge {version('replybridge')}\n", "")
 
 
@@ -195,4 +193,4 @@ def test_help_names_the_command_as_people_type_it(tmp_path: Path) -> None:
 
 
 def test_a_word_that_is_no_command(tmp_path: Path) -> None:
-    assert "No such command 'serv'" in " ".join(fails(Server(tmp_path, {}).command("serv")))
+    assert "No such command 'serv'" in " ".join(fails(typed(tmp_path, "serv")))

@@ -12,7 +12,7 @@ from bridge.clock import SystemClock
 from bridge.errors import StoreError
 from bridge.model.conversation import EMPTY
 from bridge.model.delivery import Attempt, Reply, Sent, Settled
-from bridge.model.event import Attachment, Contact, Event
+from bridge.model.event import NOBODY, Attachment, Contact, Event
 from bridge.store import look
 from bridge.store.ledger import Claim, Ledger
 from bridge.store.page import Entry
@@ -125,6 +125,20 @@ async def test_who_is_forgotten_is_gone_from_the_files_while_a_server_runs(tmp_p
         )
         assert (events, deliveries) == (83, 83)
         assert typed(tmp_path, "forget", name).stdout == f"nothing is kept of {name}\n"
+
+
+async def test_a_visitor_who_said_nothing_of_themselves_is_found_by_their_conversation(tmp_path: Path) -> None:
+    """A conversation of somebody who is known is not: its number may well be somebody else's id."""
+    with a_store(tmp_path) as store:
+        await record(store, of_ann(1, NOBODY, conversation="4f2a-visitor", key="v/1"), of_ann(2), of_ann(3))
+        done = typed(tmp_path, "forget", "4f2a-visitor", "--yes")
+        assert "1 conversation, 1 event, 1 delivery, 1 memory, 0 files" in done.stdout
+        assert done.stdout.endswith("the files of the store say none of it any more\n")
+        assert typed(tmp_path, "forget", "conv-ann").stdout == "nothing is kept of conv-ann\n"
+        kept = store.read_now(
+            lambda connection: connection.exec_driver_sql("SELECT count(*) FROM conversations").scalar()
+        )
+        assert kept == 1
 
 
 async def test_what_is_queued_for_them_is_never_sent_and_what_is_being_sent_ends_first(tmp_path: Path) -> None:

@@ -100,6 +100,12 @@ def test_a_store_that_cannot_be_reached_is_told_without_its_password(tmp_path: P
         assert "hunter2" not in done.stderr
 
 
+def test_a_database_that_is_not_there_is_told_with_what_to_do(tmp_path: Path, postgres_url: str) -> None:
+    address, _, query = postgres_url.partition("?")
+    [told] = fails(typed(at(tmp_path, f"{address}_nowhere?{query}"), "migrate"))
+    assert told.endswith('_nowhere" does not exist; make it (createdb), or mend the address')
+
+
 def test_a_postgresql_is_backed_up_by_its_own_tools(tmp_path: Path, postgres_url: str) -> None:
     at(tmp_path, with_password(postgres_url))
     [told] = fails(typed(tmp_path, "backup", "backup.dump"))

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.forked import Forked
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -43,7 +45,7 @@ class Server:
         self.directory = directory
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
         for name, content in files.items():
             path = directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,22 +74,12 @@ class Server:
             return looking.execute(statement).fetchall()
 
     def start(self) -> None:
-        with (self.directory / "serve.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "bridge", "serve"],
-                cwd=self.directory,
-                env=self._environment(),
-                stdout=log,
-                stderr=log,
-            )
+        self._process = Forked(self.directory, self._environment(), self.directory / "serve.log", "serve")
         for _ in range(1200):
             if self._is_ready():
                 return
-            try:
-                self._process.wait(0.05)
-            except subprocess.TimeoutExpired:
-                continue
-            break
+            if self._process.wait(0.05) is not None:
+                break
         self.kill()
         pytest.fail(f"the server did not become ready:\n{self.log[-3000:]}")
 
@@ -99,7 +91,7 @@ class Server:
     def kill(self) -> None:
         """SIGKILL: nothing in the server gets a chance to tidy up."""
         if self._process is not None:
-            self._process.kill()
+            self._process.send_signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
 
@@ -121,6 +113,7 @@ class Server:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         code = self._process.wait(30)
+        assert code is not None, "it still runs"
         self._process = None
         return code
 

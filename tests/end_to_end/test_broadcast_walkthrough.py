@@ -5,6 +5,7 @@ import csv
 import re
 from pathlib import Path
 
+from tests.cli.typed import typed
 from tests.end_to_end.server import Server
 from tests.fakes.chat_server import ChatServer
 from tests.readme import BLOCKS, block
@@ -32,7 +33,7 @@ async def test_the_walk_through(tmp_path: Path) -> None:
         async def run(text: str) -> list[str]:
             said: list[str] = []
             for line in here(text).splitlines():
-                done = await asyncio.to_thread(server.command, *line.split()[1:])
+                done = await asyncio.to_thread(typed, tmp_path, *line.split()[1:])
                 assert done.returncode == 0, done.stderr
                 said += as_told(done.stdout)
             return said

@@ -9,7 +9,7 @@ from tests.end_to_end.chaos import DISTURBANCES, broken, chaos
 
 @pytest.mark.timeout(200)
 async def test_nothing_is_lost_or_out_of_order_whatever_happens(tmp_path: Path) -> None:
-    told = await chaos(tmp_path, seconds=15)
+    told = await chaos(tmp_path, seconds=5)
     print(told)
     assert broken(told) == []
     assert told.acknowledged > 100

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -11,6 +12,7 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from bridge.line.attachments import UNKNOWN_TYPE, sniff
 from tests.running import SESSION, TOKEN, Site, a_site
@@ -189,3 +191,17 @@ async def test_a_file_that_cannot_be_kept_is_asked_for_again(tmp_path: Path) -> 
         folder.unlink()
         assert await upload(site, "photo.png", PNG) == (200, "Attachment added.")
         assert [one.name for one in folder.iterdir()] == [told(site)[3].split("/")[2]]
+
+
+async def test_while_the_store_cannot_be_read_a_file_is_to_be_asked_for_again(tmp_path: Path) -> None:
+    def lose(connection: Connection, items: Sequence[None]) -> list[None]:
+        connection.exec_driver_sql("ALTER TABLE attachments RENAME TO lost")
+        return [None]
+
+    async with a_site(tmp_path, TELL) as (site, fake):
+        await upload(site, "photo.png", PNG)
+        await fake.wait_for(1)
+        *_, path = told(site)
+        await site.running.store.write(lose, None)
+        async with site.client.get(site.running.url + path) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5")

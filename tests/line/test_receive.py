@@ -1,6 +1,7 @@
 """Receive: paths, methods and headers; whatever comes gets a clear answer, and the next caller is served."""
 
 import json
+import logging
 from contextlib import closing
 from urllib.parse import quote
 
@@ -117,7 +118,10 @@ def test_any_header_is_answered(served: Served, name: str, value: bytes, path: s
     ],
     ids=["path", "header", "headers", "version", "TLS", "NUL", "both lengths", "negative", "two lengths"],
 )
-def test_what_is_not_http_is_refused_and_forgotten(served: Served, head: bytes) -> None:
+def test_what_is_not_http_is_refused_and_forgotten(
+    served: Served, head: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Scanners send it all the time: the log is not for that."""
     with closing(served.plug()) as plug:
         try:
             plug.sendall(head)
@@ -126,6 +130,7 @@ def test_what_is_not_http_is_refused_and_forgotten(served: Served, head: bytes) 
             heard = b""
     assert heard == b"" or heard.split(b" ")[1] in (b"400", b"404", b"431"), heard
     still_served(served)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_a_key_may_be_hostile_and_is_just_wrong(served: Served) -> None:

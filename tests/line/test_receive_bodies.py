@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -204,3 +205,25 @@ def test_many_slow_senders_hold_up_nobody(served: Served) -> None:
         assert plug.recv(65_536).startswith(b"HTTP/1.1 408 ")
         plug.close()
     still_served(served)
+
+
+def times_refused(served: Served) -> float:
+    """How many webhooks were turned away."""
+    with closing(served.connect()) as connection:
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+    return sum(float(line.split()[1]) for line in lines if line.startswith("replybridge_refused_total{"))
+
+
+def test_a_sender_that_goes_away_in_the_middle_of_the_body_is_no_failure_of_ours(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = times_refused(served)
+    head = f"POST {MESSAGE} HTTP/1.1\r\nHost: x\r\napiKey: {KEY}\r\nContent-Type: {JSON}\r\nContent-Length: 99\r\n\r\n"
+    with closing(served.plug()) as plug:
+        plug.sendall(head.encode() + b'{"half"')
+    end = time.monotonic() + 60
+    while times_refused(served) == before:
+        assert time.monotonic() < end
+    still_served(served)
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []

@@ -1,5 +1,6 @@
 """Routes: paths with named parts, and which of two that fit is taken; what HTTP asks of whoever answers."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
@@ -12,6 +13,8 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from bridge.adapter.protocol import Answer
+from bridge.line.respond import respond
 from bridge.line.routes import Handler, Parts, Routes, Way
 from tests.line.served import API, JSON, MESSAGE, Served, call, least_fields, raw
 from tests.running import KEY
@@ -29,7 +32,13 @@ def told(name: str) -> Handler:
 @asynccontextmanager
 async def a_server(*ways: tuple[str, str, str]) -> AsyncIterator[URL]:
     """A server of these routes: method, path, and the name that its handler tells."""
-    server = web.Server(Routes(Way(method, path, told(name)) for method, path, name in ways).answer, access_log=None)
+    async with serving_at(Routes(Way(method, path, told(name)) for method, path, name in ways)) as base:
+        yield base
+
+
+@asynccontextmanager
+async def serving_at(routes: Routes) -> AsyncIterator[URL]:
+    server = web.Server(routes.answer, access_log=None)
     runner = web.ServerRunner(server)
     await runner.setup()
     try:
@@ -99,6 +108,28 @@ async def test_an_expectation_that_nobody_knows_is_refused() -> None:
     async with a_server(("POST", "/a", "a")) as base, aiohttp.ClientSession() as client:
         assert (await asked(client, base, "POST", "/a", {"Expect": "the moon"}))[0] == 417
         assert (await asked(client, base, "POST", "/b", {"Expect": "100-continue"}))[0] == 404
+
+
+async def test_who_does_not_read_the_answers_is_not_answered_further() -> None:
+    """They would all be kept in memory."""
+    unread: list[int] = []
+    long = Answer(body=bytes(16 * 2**20))
+
+    async def handler(request: web.BaseRequest, parts: Parts) -> web.StreamResponse:
+        assert request.transport is not None
+        unread.append(request.transport.get_write_buffer_size())
+        return respond(request, long, 0)
+
+    async with serving_at(Routes([Way("POST", "/a", handler)])) as base:
+        reader, writer = await asyncio.open_connection(base.host, base.port)
+        with closing(writer):
+            writer.write(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n" * 4)
+            for _ in range(4):
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+                await reader.readexactly(len(long.body))
+    assert len(unread) == 4
+    assert max(unread) <= 64 * 1024
 
 
 def _request(served: Served, *headers: str, version: str = "1.1", method: str = "POST") -> tuple[bytes, bytes]:

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import aiohttp
 import pytest
+from sqlalchemy import Connection
 
 from bridge.app.listening import Patience
 from bridge.clock import SetClock
@@ -104,6 +105,20 @@ async def test_mail_survives_a_restart_and_a_number_of_a_lost_store_reads_all(tm
         for last in ("0", None, "999999999999"):
             async with reading(bridge, last=last) as stream:
                 assert [text for _, text in await entries(stream, 1)] == ["you said kept"]
+
+
+async def test_a_stream_ends_where_the_store_cannot_be_read(tmp_path: Path) -> None:
+    def lose(connection: Connection, items: Sequence[None]) -> list[None]:
+        connection.exec_driver_sql("ALTER TABLE mailbox RENAME TO lost")
+        return [None]
+
+    async with a_bridge(tmp_path, WEBCHAT, patience=QUICK) as bridge, reading(bridge) as stream:
+        await write(bridge, "one")
+        await entries(stream, 1)
+        await bridge.running.store.write(lose, None)
+        async with asyncio.timeout(PATIENCE):
+            rest = await stream.read()
+    assert rest.replace(b": still here\n\n", b"") == b""
 
 
 @pytest.mark.parametrize("last", ["-1", "x", "1e3", "9" * 19, "٣", "1 OR 1=1", ""])

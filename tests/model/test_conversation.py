@@ -95,6 +95,7 @@ def test_what_is_known_of_a_contact_grows() -> None:
     new = Contact(name="Anna", email="a@b.example", extra={"plan": "paid"})
     assert known(old, new) == Contact(id="1", name="Anna", email="a@b.example", extra={"plan": "paid", "city": "Kyiv"})
     assert known(old, old) is old
+    assert known(old, Contact()) is known(old, Contact(id="1")) is old
     assert after(event(contact=old), event()).contact == old
 
 

@@ -31,13 +31,6 @@ EVIL = (
 )
 """Conditions that are slow where they are not linear."""
 
-MANY: Rulebook = rules_of(
-    *({"when": when} for when in EVIL),
-    *({"when": {"text": {"words": [f"word{number}", f"слово {number}"]}}} for number in range(600)),
-    *({"when": {"text": {"contains": f"{number} piece"}}} for number in range(300)),
-    *({"when": {"text": {"matches": f"item{number}[a-z]+x"}}} for number in range(300)),
-)
-
 HOSTILE = {
     "one word": "a" * MILLION,
     "one word and a sign": "a" * MILLION + "!",
@@ -59,11 +52,22 @@ HOSTILE = {
 }
 
 
+@pytest.fixture(scope="module")
+def many() -> Rulebook:
+    """The slow conditions among a thousand others."""
+    return rules_of(
+        *({"when": when} for when in EVIL),
+        *({"when": {"text": {"words": [f"word{number}", f"слово {number}"]}}} for number in range(600)),
+        *({"when": {"text": {"contains": f"{number} piece"}}} for number in range(300)),
+        *({"when": {"text": {"matches": f"item{number}[a-z]+x"}}} for number in range(300)),
+    )
+
+
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_a_message_of_a_million_characters_takes_a_moment(text: str) -> None:
+def test_a_message_of_a_million_characters_takes_a_moment(many: Rulebook, text: str) -> None:
     about = facts(text=text, url=text)
     began = time.process_time()
-    for rule in MANY.index.candidates(about):
+    for rule in many.index.candidates(about):
         rule.when.holds(about, {})
     assert time.process_time() - began < 10  # at most 1.5 where nothing else runs
 
@@ -103,11 +107,11 @@ def test_a_host_of_the_usual_length_may_have_marks() -> None:
 
 
 def many_rules(when: Callable[[int], str], action: str = "do: [forget: a]") -> str:
-    """A file as full of rules as it may be, but for a fifth of that: these tests are for every day."""
+    """A tenth of a file that is as full of rules as it may be: these tests are for every day."""
 
     def lines() -> Iterator[str]:
         size = number = 0
-        while size < MAX_FILE // 5:
+        while size < MAX_FILE // 10:
             line = f"- {{name: r{number}, on: message, when: {when(number)}, {action}}}\n"
             size, number = size + len(line), number + 1
             yield line
@@ -119,7 +123,7 @@ FILES = {
     "brackets": "[" * MAX_FILE,
     "dashes": "- " * (MAX_FILE // 2),
     "keys": "".join(f"k{number}: 1\n" for number in range(15_000)),
-    "rules that are none": "rules:\n" + "- x\n" * 40_000,
+    "rules that are none": "rules:\n" + "- x\n" * 20_000,
     "rules of one name": "rules:\n" + "- {name: a, on: message, stop: true}\n" * 5_000,
     "nested conditions": many_rules(lambda number: "{not: " * 20 + f"{{text: a{number}}}" + "}" * 20),
     "branches within branches": many_rules(
@@ -156,4 +160,4 @@ def test_a_rule_file_that_wants_too_much_is_done_with_in_a_moment(text: str) -> 
     rulebook, problems = build({"rules/a.yaml": text.encode()[:MAX_FILE]}, compile_expression=expression)
     assert rulebook is not None or problems
     assert all(problem.place.file == "rules/a.yaml" for problem in problems)
-    assert time.process_time() - began < 8  # at most 1.5 where nothing else runs
+    assert time.process_time() - began < 4  # at most 0.8 where nothing else runs

@@ -4,8 +4,10 @@ import pytest
 from sqlalchemy import Connection
 
 from bridge.store import lanes, learn, ledger, outgoing
+from bridge.store.engines import engine_for, parse
 from bridge.store.prepared import Prepared
 from bridge.store.store import Store
+from bridge.store.versions import prepare_tables
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,18 @@ def test_what_is_due_is_found_in_order_among_many(file_store: Store, query: Prep
 
     [step] = file_store.read_now(plan)
     assert step == f"SEARCH deliveries USING {index}"
+
+
+def test_on_postgresql_too_what_is_due_is_found_in_order(postgres_url: str) -> None:
+    engine = engine_for(parse(postgres_url))
+    prepare_tables(engine)
+    sql, _, fixed = outgoing._CLAIM._compiled(engine.dialect)
+    given = {**fixed, "whose": "shop", "rank": 0, "now": 1, "most": 10, "who": "w", "until": 2}
+    with engine.begin() as connection:
+        # Sorting is what it does only where no index has the order.
+        for way in ("seqscan", "bitmapscan", "sort", "incremental_sort"):
+            connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
+        steps = [step for (step,) in connection.exec_driver_sql(f"EXPLAIN {sql}", given)]
+    engine.dispose()
+    assert any("Index Scan using deliveries_due" in step for step in steps)
+    assert not [step for step in steps if "Sort" in step]
