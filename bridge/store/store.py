@@ -167,14 +167,6 @@ def visit_store(url: str) -> Iterator[Engine]:
 _NONE_YET = "there is no store yet; `replybridge serve` makes one"
 
 
-def database_of(url: str) -> Path:
-    """The file of a store on SQLite. Raises StoreError for any other."""
-    address = parse(url)
-    if _is_shared(address):
-        raise StoreError(f"{said(address)}: this store is not a file")
-    return _file(address)
-
-
 def _touch(connection: Connection, items: Sequence[None]) -> list[None]:
     connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
     return [None] * len(items)
