@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bridge.adapter.protocol import Operation, Pages, Steps
 from bridge.line.accounts import Known
 from bridge.model.broadcast import Audience
-from bridge.model.delivery import Command, Delivery, Failed, Reply
+from bridge.model.delivery import Command, Failed, Reply, unstored
 from bridge.model.event import Address
 from bridge.model.rule import OperationAction
 
@@ -36,7 +36,9 @@ def refusal_of_reply(to: Address, known: Known) -> str | None:
     """Why nothing can ever be sent there by this account; None where it can, or nobody knows yet."""
     if not is_plain(to):
         return None
-    return _refusal(known.adapter.send(_delivery(to, known), known.account))
+    return _refusal(
+        known.adapter.send(unstored(to, known.account.name, _WHENEVER, reply=Reply(text="x")), known.account)
+    )
 
 
 def refusal_of_operation(action: OperationAction, operation: Operation[Any], to: Address, known: Known) -> str | None:
@@ -48,7 +50,9 @@ def refusal_of_operation(action: OperationAction, operation: Operation[Any], to:
     except ValidationError:
         # What is wrong with arguments is said elsewhere.
         return None
-    delivery = _delivery(to, known, Command(operation=action.operation, arguments=action.arguments))
+    delivery = unstored(
+        to, known.account.name, _WHENEVER, command=Command(operation=action.operation, arguments=action.arguments)
+    )
     return _refusal(operation.begin(arguments, delivery, known.account))
 
 
@@ -69,19 +73,3 @@ def _refusal(steps: Steps | Pages) -> str | None:
     finally:
         steps.close()
     return None
-
-
-def _delivery(to: Address, known: Known, command: Command | None = None) -> Delivery:
-    name = known.account.name
-    return Delivery(
-        id=0,
-        event=None,
-        rule="",
-        action="0",
-        account=name,
-        lane=name,
-        to=to,
-        reply=Reply(text="" if command else "x"),
-        created_at=_WHENEVER,
-        command=command,
-    )

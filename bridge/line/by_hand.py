@@ -11,13 +11,11 @@ from bridge.adapter.protocol import Adapter, HttpAnswer, Post, Steps
 from bridge.clock import Clock
 from bridge.errors import BridgeError, did_you_mean
 from bridge.line.accounts import Known
-from bridge.model.delivery import Command, Delivery, Failed, Outcome, Reply, Sent
+from bridge.model.delivery import Command, Failed, Outcome, Reply, Sent, unstored
 from bridge.model.event import Address
 
 WITHIN = 30.0
 """Seconds that a probe may take in all; each of its calls is bounded by the account's own time-out besides."""
-
-NOTHING = Reply(text="")
 
 
 async def send(reply: Reply, to: Address, known: Known, clock: Clock) -> Outcome:
@@ -26,7 +24,7 @@ async def send(reply: Reply, to: Address, known: Known, clock: Clock) -> Outcome
     if not to:
         raise BridgeError(f"to: missing; say whom the message is for, by {_known(known.adapter)}")
     check_reply(reply, known.adapter)
-    delivery = _delivery(to, known, clock, reply=reply)
+    delivery = unstored(to, known.account.name, clock.now(), reply=reply)
     return await drive(known.adapter.send(delivery, known.account), known, clock)
 
 
@@ -36,7 +34,7 @@ async def operate(name: str, arguments: Options, to: Address, known: Known, cloc
     Raises BridgeError for an address that the platform has no words for.
     """
     check_address(to, known.adapter)
-    delivery = _delivery(to, known, clock, command=Command(operation=f"{known.adapter.name}.{name}"))
+    delivery = unstored(to, known.account.name, clock.now(), command=Command(operation=f"{known.adapter.name}.{name}"))
     return await drive(known.adapter.operations[name].begin(arguments, delivery, known.account), known, clock)
 
 
@@ -45,25 +43,6 @@ async def drive(steps: Steps, known: Known, clock: Clock) -> Outcome:
     async with Door(clock) as door:
         outcome, _ = await _drive(door, steps, known)
     return outcome
-
-
-def _delivery(
-    to: Address, known: Known, clock: Clock, *, reply: Reply = NOTHING, command: Command | None = None
-) -> Delivery:
-    """What no store has: it only names what is done, and platforms tell such by the moment."""
-    account = known.account.name
-    return Delivery(
-        id=0,
-        event=None,
-        rule="by hand",
-        action="0",
-        account=account,
-        lane=account,
-        to=to,
-        reply=reply,
-        command=command,
-        created_at=clock.now(),
-    )
 
 
 async def probe(accounts: Iterable[Known], clock: Clock, within: float = WITHIN) -> Mapping[str, Outcome | None]:

@@ -5,7 +5,7 @@ account's deliveries is begun, and when, is its outbox's to say.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -18,13 +18,12 @@ from bridge.line.accounts import Accounts, Known
 from bridge.line.attempt import Attempts, can_be_asked, is_held, on_unknown
 from bridge.line.claims import LOOK_EVERY, Claims
 from bridge.line.notes import Notes
-from bridge.line.outbox import Outbox
+from bridge.line.outbox import Full, Outbox
 from bridge.line.outcomes import Outcomes
 from bridge.line.together import companions, is_refused, joined, part_of
 from bridge.line.trouble import Trouble
 from bridge.line.turns import SharedPace
 from bridge.model.delivery import (
-    URGENCIES,
     Attempt,
     Delivery,
     Failed,
@@ -92,7 +91,7 @@ class Deliverer:
 
     def claim(self, now: datetime) -> Claim:
         """For the writer's thread: what may be handed over as soon as it is committed."""
-        return Claim(worker=self._worker, until=now + self._lease, full=_Full(self._outboxes))
+        return Claim(worker=self._worker, until=now + self._lease, full=Full(self._outboxes))
 
     def take(self, deliveries: Iterable[Delivery]) -> None:
         """Begin with deliveries that are claimed for this worker."""
@@ -332,20 +331,6 @@ class Deliverer:
     async def turn(self, account: str, urgency: Urgency) -> None:
         """Wait until the account may make one more call, for whoever asks its platform something."""
         await self._outbox(account).turn(urgency)
-
-
-class _Full:
-    """The accounts and urgencies that have no room, looked up one at a time: with many accounts, listing them all would
-    be most of the work of a commit. The writer's thread looks while the loop adds and takes away; it sees a number
-    that was right a moment ago."""
-
-    def __init__(self, outboxes: Mapping[str, Outbox]) -> None:
-        self._outboxes = outboxes
-
-    def __contains__(self, one: object) -> bool:
-        if not isinstance(one, tuple) or (outbox := self._outboxes.get(one[0])) is None:
-            return False
-        return any(urgency == one[1] and outbox.full(urgency) for urgency in URGENCIES)
 
 
 def _too_late(why: str = "") -> Settled:

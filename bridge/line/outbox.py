@@ -214,3 +214,17 @@ class Outbox:
 def _end(delivery: Delivery) -> datetime | None:
     """When it is too late to begin; None: never."""
     return delivery.expires_at if delivery.unsure_since is None else None
+
+
+class Full:
+    """The accounts and urgencies that have no room, looked up one at a time: with many accounts, listing them all would
+    be most of the work of a commit. The writer's thread looks while the loop adds and takes away; it sees a number
+    that was right a moment ago."""
+
+    def __init__(self, outboxes: Mapping[str, Outbox]) -> None:
+        self._outboxes = outboxes
+
+    def __contains__(self, one: object) -> bool:
+        if not isinstance(one, tuple) or (outbox := self._outboxes.get(one[0])) is None:
+            return False
+        return any(urgency == one[1] and outbox.full(urgency) for urgency in URGENCIES)

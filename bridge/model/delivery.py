@@ -108,6 +108,27 @@ class Delivery(Struct, frozen=True, kw_only=True):
     on_unknown: OnUnknown | None = None
 
 
+NOTHING = Reply(text="")
+
+
+def unstored(
+    to: Address, account: str, at: datetime, *, reply: Reply = NOTHING, command: Command | None = None
+) -> Delivery:
+    """A delivery that no store has: it only names what is done, and platforms tell such by the moment `at`."""
+    return Delivery(
+        id=0,
+        event=None,
+        rule="by hand",
+        action="0",
+        account=account,
+        lane=account,
+        to=to,
+        reply=reply,
+        command=command,
+        created_at=at,
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sent:
     """The platform took it. `reference` is the platform's id of what was sent, where it gave one.

@@ -1,6 +1,7 @@
 """What the fake platforms have in common: a real server on a free port, and answers that a test has planned."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
@@ -18,7 +19,7 @@ class Wrong(Exception):  # noqa: N818 - it is an answer
         self.message = message
 
 
-class FakePlatform:
+class FakePlatform(ABC):
     """`async with` it serves at `url`, which ends in `PATH`; every request comes to `_answer`.
 
     `answers` is used up one a request, where `_answer` says so; None stands for what is done without any.
@@ -50,8 +51,8 @@ class FakePlatform:
         """Drop the connections that hang."""
         self._closing.set()
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        raise NotImplementedError
+    @abstractmethod
+    async def _answer(self, request: web.Request) -> web.StreamResponse: ...
 
     async def _as_planned(
         self, request: web.Request, do: Callable[[], web.StreamResponse], planned: deque[Behaviour | None] | None = None

@@ -182,9 +182,9 @@ def _address(said: Payload) -> Address:
 def _contact(said: Payload, fields: Mapping[Any, str]) -> Contact:
     data = said.client_data or {}
     named = {word: one_line(data.get(field), LONGEST_FACT) for word, field in fields.items()}
-    known = {"client_id": said.client_id, "device_platform": said.platform}
+    known: dict[str, object] = {"client_id": said.client_id, "device_platform": said.platform}
     if said.channel_info is not None:
-        known["authorized"] = said.channel_info.authorized  # type: ignore[assignment]
+        known["authorized"] = said.channel_info.authorized
     return Contact(
         id=str(said.threads_client_id) if said.threads_client_id is not None else said.client_id,
         **named,

@@ -14,7 +14,7 @@ import orjson
 from msgspec import Struct
 
 # The library carries no type information.
-from multipart import (  # type: ignore[import-untyped]
+from multipart import (
     MultipartError,
     MultipartSegment,
     PushMultipartParser,
