@@ -45,10 +45,12 @@ def _meant(address: Address) -> Iterator[Address]:
     if address in _NAT64:
         yield IPv4Address(int(address) & 0xFFFFFFFF)
         return
+    if address.sixtofour is not None:
+        # Whether the outer address is a public one, not every version of Python says alike.
+        yield address.sixtofour
+        return
     # Where the IPv4 address stands in it, each network decides for itself (RFC 8215), so it counts as inside.
     yield IPv6Address("::") if address in _LOCAL_NAT64 else address
-    if address.sixtofour is not None:
-        yield address.sixtofour
     if address.teredo is not None:
         yield from address.teredo
 

@@ -1,7 +1,7 @@
 """Forget and backup: what is deleted is gone from the bytes of the files; what is backed up can be used."""
 
 import sqlite3
-import tarfile
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -190,8 +190,8 @@ async def test_a_backup_is_made_while_the_server_writes_and_can_be_restored(tmp_
     ]
     assert target.stat().st_mode & 0o777 == 0o600
     restored = tmp_path / "elsewhere/data"
-    with tarfile.open(target) as archive:
-        archive.extractall(restored, filter="data")
+    restored.mkdir(parents=True)
+    subprocess.run(["tar", "-xf", target, "-C", restored], check=True)
     assert (restored / "attachments/token-of-ann").read_bytes() == b"a secret of ann"
     with a_store(tmp_path / "elsewhere") as again:
         count = again.read_now(lambda c: c.exec_driver_sql("SELECT count(*) FROM events").scalar())
