@@ -1,7 +1,7 @@
 """What a request through the door costs, and what it would cost through aiohttp's client.
 
 `python -m benchmarks.door [requests] [runs]`: small POSTs, 64 at a time, on loopback; the fake platform is another
-process. CPU is that of this one, all its threads. "bare" is pyreqwest with neither the door's checks nor its caps.
+process. CPU is that of this one, all its threads.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ from statistics import median
 import aiohttp
 import uvloop
 import yarl
-from pyreqwest.client import ClientBuilder
 
 from benchmarks.load import FakePlatform
 from bridge.adapter.http import Door
@@ -42,16 +41,6 @@ async def through_the_door(url: str) -> AsyncIterator[Post]:
 
 
 @asynccontextmanager
-async def bare(url: str) -> AsyncIterator[Post]:
-    async with ClientBuilder().no_proxy().build() as client:
-
-        async def post() -> int:
-            return (await client.post(url).headers(HEADERS).body_bytes(BODY).build().send()).status
-
-        yield post
-
-
-@asynccontextmanager
 async def through_aiohttp(url: str) -> AsyncIterator[Post]:
     target, timeout = yarl.URL(url), aiohttp.ClientTimeout(total=TIMEOUT.total_seconds(), sock_connect=5)
     jar, connector = aiohttp.DummyCookieJar(), aiohttp.TCPConnector(limit=0)
@@ -67,7 +56,7 @@ async def through_aiohttp(url: str) -> AsyncIterator[Post]:
         yield post
 
 
-CLIENTS = {"door": through_the_door, "bare": bare, "aiohttp": through_aiohttp}
+CLIENTS = {"door": through_the_door, "aiohttp": through_aiohttp}
 
 
 async def measure(name: str, url: str, requests: int) -> tuple[float, float]:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from msgspec import Struct
+
 
 class BridgeError(Exception):
     """Something a person has to mend; the message says what, where and how."""
@@ -26,8 +28,7 @@ class StoreError(BridgeError):
     """The store cannot be opened, read or written."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, order=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True, order=True, gc=False):
     """Where something stands in a file; line and column count from 1. A line of 0 is the whole file."""
 
     file: str

@@ -148,6 +148,11 @@ class Site:
                 return False
         return True
 
+    async def pass_by(self, seconds: float, tick: float = 0.05) -> None:
+        """Turn the clock on by so many seconds, bit by bit, with all that happens meanwhile."""
+        end = self.clock.monotonic() + seconds
+        await self.until(lambda: self.clock.monotonic() >= end, tick)
+
     async def settle(self, tick: float = 0.05) -> list[Listed]:
         """Turn the clock until no delivery waits any more; gives all of them."""
         unsettled = "SELECT 1 FROM deliveries WHERE state IN ('queued', 'claimed') LIMIT 1"
@@ -184,7 +189,7 @@ async def a_bridge(
 
 @asynccontextmanager
 async def a_site(
-    directory: Path, rules: str = ECHO, *, more: str = "", files: Mapping[str, str] | None = None, **options: object
+    directory: Path, rules: str = ECHO, *, more: str = "", files: Mapping[str, str] | None = None, **options: Any
 ) -> AsyncIterator[tuple[Site, ChatServer]]:
     """A bridge with the account "site" and its chat server; `more` are further settings, `options` the account's."""
     async with (

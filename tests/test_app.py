@@ -4,16 +4,19 @@ import asyncio
 import json
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 from sqlalchemy import Connection
 
-from bridge.app.bridge import bridge
+from bridge.app.bridge import _scheduled, bridge
 from bridge.chance import SeededChance
-from bridge.clock import SetClock
+from bridge.clock import SetClock, SystemClock
 from bridge.errors import BridgeError, RulebookError, SettingsError, StoreError
+from bridge.line.duty import Duty
+from bridge.line.housekeeping import Housekeeping
 from bridge.settings import Settings, load_settings
 from tests.fakes.chat_server import ChatServer
 from tests.running import ECHO, KEY, PATIENCE, SESSION, Site, a_bridge, a_site, settings_in, site, until
@@ -150,3 +153,13 @@ async def test_nothing_is_left_running_after_the_end(tmp_path: Path) -> None:
         await fake.wait_for(1)
     await until(lambda: asyncio.all_tasks() <= before)
     assert asyncio.all_tasks() <= before
+
+
+async def test_what_is_old_goes_soon_after_the_start_and_then_every_hour(tmp_path: Path) -> None:
+    async with a_bridge(tmp_path, WEBCHAT) as site:
+        store, clock = site.running.store, SystemClock()
+        duty = Duty("old rows", store=store, worker="w", clock=clock)
+        async with _scheduled(Housekeeping(store, tmp_path, timedelta(days=90), clock, duty)) as scheduler:
+            [job] = scheduler.get_jobs()
+            assert job.next_run_time <= clock.now() + timedelta(minutes=1)
+            assert job.trigger.interval == timedelta(hours=1)

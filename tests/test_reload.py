@@ -13,8 +13,8 @@ from bridge.clock import SystemClock
 from bridge.reload.asked import Asked, Status
 from bridge.reload.kept import Kept
 from tests.fakes.chat_server import ChatServer
-from tests.running import ECHO, Site, a_bridge, a_site, site
-from tests.test_app import refused, settings_in
+from tests.running import ECHO, Site, a_bridge, a_site, settings_in, site
+from tests.test_app import refused
 
 NEW = ECHO.replace("you said", "they said")
 BROKEN = ECHO.replace("on: message", "on: mesage")
@@ -193,8 +193,7 @@ async def test_a_file_that_is_still_being_written_is_left_alone(tmp_path: Path) 
         await running.until(lambda: running.clock.monotonic() > 2)
         for number in range(30):
             rules.write_text(f"{BROKEN}# {number}")
-            now = running.clock.monotonic()
-            await running.until(lambda now=now: running.clock.monotonic() - now > 0.3)
+            await running.pass_by(0.3)
         assert not running.running.reloader.broken
         rules.write_text(NEW)
         await changed(running, first)

@@ -362,6 +362,7 @@ def test_where_not_to_listen(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["bridge.example.com", "ftp://a.example", "https://", "https://u:p@a.example", "https://a.example/?x", "http://a b",
+     "ftp://u:p@a.example", "http://u:p@a b", "http://u:p@a.example:99999",
      "http://[::1", "http://a.example:99999", "https://a.example/#", "http://a.example:0"],
 )  # fmt: skip
 def test_what_is_no_public_address(tmp_path: Path, url: str) -> None:

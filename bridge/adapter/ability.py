@@ -35,4 +35,6 @@ def cannot_send(platform: str, ability: Ability) -> str:
 def unsayable(reply: Reply, platform: str, can: frozenset[Ability]) -> str | None:
     """Why the platform cannot send this reply, naming all that is too much for it; None where it can."""
     beyond = asked_of(reply) - can
-    return "; ".join(cannot_send(platform, ability) for ability in NAMES if ability in beyond) or None
+    if not beyond:
+        return None
+    return "; ".join(cannot_send(platform, ability) for ability in NAMES if ability in beyond)

@@ -6,19 +6,15 @@ Markdown is not parsed: it is sent as it stands, without its escapes, so that ho
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pkgutil import resolve_name
 
 from bridge.model.delivery import Reply
 
 MARKS = 4000
 """A marked character costs the parser up to 22 µs (quotations in quotations), so this many cost less than 100 ms."""
-
-_NESTING = 10
-_PARSER = MarkdownIt("commonmark", {"html": False, "maxNesting": _NESTING})
 
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _MARK = re.compile(r"\\.|[\n*_`\[\]<>&!#+=|~\\:-]", re.DOTALL)
@@ -91,15 +87,17 @@ def _address(url: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Dialect:
-    """`tags` gives for an element of Markdown its opening and closing mark."""
+    """How words and addresses are written; `tags` gives for an element of Markdown its opening and closing mark."""
 
     literal: Callable[[str], str]
-    tags: dict[str, tuple[str, str]]
+    address: Callable[[str], str]
+    tags: Mapping[str, tuple[str, str]]
 
 
-_PLAIN = _Dialect(literal=_as_is, tags={})
+_PLAIN = _Dialect(literal=_as_is, address=_as_is, tags={})
 _BBCODE = _Dialect(
     literal=_tagless,
+    address=_address,
     tags={
         "strong": ("[b]", "[/b]"),
         "em": ("[i]", "[/i]"),
@@ -112,118 +110,14 @@ _BBCODE = _Dialect(
 def _convert(text: str, dialect: _Dialect) -> str:
     if sum(1 for _ in _MARK.finditer(text)) > MARKS:
         return dialect.literal(_ESCAPED.sub(r"\1", text))
-    return _Writer(dialect=dialect).write(_PARSER.parse(text))
+    return _written()(text, dialect.literal, dialect.address, dialect.tags)
 
 
-@dataclass(kw_only=True, slots=True)
-class _Writer:
-    """Writes one token stream. `prefixes` stand at the beginning of every line of the block being written.
-
-    `bullet` is the mark of a list item whose first line has not been written yet, `numbers` those of the
-    lists that are open (None: not numbered), `tight` says for each whether its items stand close together.
-    """
-
-    dialect: _Dialect
-    lines: list[str] = field(default_factory=list)
-    prefixes: list[str] = field(default_factory=list)
-    bullet: str = ""
-    numbers: list[int | None] = field(default_factory=list)
-    gap: bool = False
-    wrap: tuple[str, str] = ("", "")
-
-    def write(self, tokens: list[Token]) -> str:
-        for token in tokens:
-            match token.type:
-                case "inline":
-                    self._block(self.wrap[0] + "".join(self._inline(token.children or [])) + self.wrap[1])
-                case "heading_open":
-                    self.wrap = self.dialect.tags.get(token.tag, ("", ""))
-                case "heading_close":
-                    self.wrap, self.gap = ("", ""), True
-                case "paragraph_close":
-                    self.gap = not token.hidden
-                case "code_block" | "fence":
-                    self._block(self.dialect.literal(token.content.rstrip("\n")))
-                    self.gap = True
-                case "hr":
-                    self._block("---")
-                    self.gap = True
-                case _:
-                    self._container(token)
-        return "\n".join(self.lines)
-
-    def _container(self, token: Token) -> None:
-        match token.type:
-            case "bullet_list_open":
-                self.numbers.append(None)
-            case "ordered_list_open":
-                self.numbers.append(int(token.attrs.get("start", 1)))
-            case "list_item_open":
-                self._item()
-            case "blockquote_open":
-                self.prefixes.append("> ")
-            case "list_item_close":
-                if self.bullet:
-                    self._block("")
-                self.prefixes.pop()
-            case "blockquote_close":
-                self.prefixes.pop()
-                self.gap = True
-            case "bullet_list_close" | "ordered_list_close":
-                self.numbers.pop()
-                self.gap = not self.numbers
-
-    def _item(self) -> None:
-        if self.bullet:
-            self._block("")
-        number = self.numbers[-1]
-        if number is not None:
-            self.numbers[-1] = number + 1
-        self.bullet = "- " if number is None else f"{number}. "
-        self.prefixes.append(" " * len(self.bullet))
-
-    def _block(self, text: str) -> None:
-        """Write a block's lines; the first one carries the list item's mark where one waits."""
-        if self.gap and self.lines:
-            self.lines.append("".join(self.prefixes[: -1 if self.bullet else None]).rstrip())
-        self.gap = False
-        for line in text.split("\n"):
-            if self.bullet:
-                self.lines.append(("".join(self.prefixes[:-1]) + self.bullet + line).rstrip())
-                self.bullet = ""
-            else:
-                self.lines.append(("".join(self.prefixes) + line).rstrip())
-
-    def _inline(self, tokens: list[Token]) -> Iterator[str]:
-        literal, links, since = self.dialect.literal, list[tuple[str, int]](), list[str]()
-        for token in tokens:
-            piece = ""
-            match token.type:
-                case "text" | "text_special" | "code_inline":
-                    piece = literal(token.content)
-                case "softbreak" | "hardbreak":
-                    piece = "\n"
-                case "strong_open" | "em_open":
-                    piece = self.dialect.tags.get(token.tag, ("", ""))[0]
-                case "strong_close" | "em_close":
-                    piece = self.dialect.tags.get(token.tag, ("", ""))[1]
-                case "image":
-                    piece = self._link(literal(token.content), str(token.attrs.get("src", "")))
-                case "link_open":
-                    links.append((str(token.attrs.get("href", "")), len(since)))
-                case "link_close":
-                    url, start = links.pop()
-                    text = "".join(since[start:])
-                    del since[start:]
-                    piece = self._link(text, url)
-            since.append(piece)
-        yield from since
-
-    def _link(self, text: str, url: str) -> str:
-        url = _address(url) if self.dialect is _BBCODE else url
-        if text in ("", url) or f"mailto:{text}" == url:
-            return text or url
-        return f"{text} ({url})" if url else text
+@cache
+def _written() -> Callable[..., str]:
+    """Loaded for the first text that needs it: the parser of Markdown takes a megabyte, and time of every start."""
+    found: Callable[..., str] = resolve_name("bridge.adapter.unmarked:written")
+    return found
 
 
 _PARAGRAPH = re.compile(r"(?=\n[^\S\n]*\n)")

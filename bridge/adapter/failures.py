@@ -5,12 +5,11 @@ DoorError         there is no answer; says why, with a reason from the delivery'
   NoAnswer        it may have: it was on its way, and no whole answer came back
 """
 
-from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
+import os
+import ssl
 
 from bridge.adapter.answers import excerpt
 from bridge.model.delivery import Reason
-
-_CONNECTING = "client error (Connect)"
 
 
 class DoorError(Exception):
@@ -30,23 +29,30 @@ class NoAnswer(DoorError):  # noqa: N818
     """The request may have been received: a time-out or a broken connection after it was on its way."""
 
 
-def told_apart(error: PyreqwestError, origin: str) -> DoorError:
-    """Never sent, or sent and no answer? The classes of errors do not say (0.15 calls a time-out while the answer is
-    awaited a ConnectTimeoutError), but the chain of causes does: only a failed connection has `_CONNECTING` in it.
-    """
-    reason: Reason = "timeout" if isinstance(error, TimeoutError) else "network"
-    why = innermost(error)
-    if _CONNECTING in _causes(error):
-        return NeverSent(reason, f"{origin}: cannot connect: {why}")
-    return NoAnswer(reason, f"{origin}: no whole answer: {why}")
+def never_connected(error: Exception, origin: str) -> NeverSent:
+    """What went wrong while a connection was made: nothing has been sent by then."""
+    return NeverSent(_reason(error), f"{origin}: cannot connect: {in_words(error)}")
 
 
-def _causes(error: PyreqwestError) -> list[str]:
-    details = error.details if isinstance(error, DetailedPyreqwestError) else None
-    return [cause["message"] for cause in (details and details["causes"]) or ()]
+def broken_off(error: Exception, origin: str) -> NoAnswer:
+    """What went wrong after a request was on its way."""
+    return NoAnswer(_reason(error), f"{origin}: no whole answer: {in_words(error)}")
 
 
-def innermost(error: PyreqwestError) -> str:
-    """The innermost cause. Never the outermost: it quotes the whole URL."""
-    causes = [cause for cause in _causes(error) if " for url " not in cause]
-    return excerpt((causes[-1] if causes else type(error).__name__).encode(errors="replace"), 200)
+def _reason(error: Exception) -> Reason:
+    return "timeout" if isinstance(error, TimeoutError) else "network"
+
+
+def in_words(error: Exception) -> str:
+    """In the words of the system or the TLS library, without the numbers and places in their code that they add."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        words = f"the certificate is not trusted: {error.verify_message or error.reason}"
+    elif isinstance(error, ssl.SSLError):
+        words = (error.reason or "TLS failed").lower().replace("_", " ")
+    elif isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        words = os.strerror(error.errno)
+    elif isinstance(error, OSError):
+        words = error.strerror or str(error)
+    else:
+        words = str(error)
+    return excerpt((words or type(error).__name__).encode(errors="replace"), 200)

@@ -104,8 +104,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     uploads: tuple[Upload, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HttpCall:
+class HttpCall(Struct, frozen=True, kw_only=True):
     """A request an adapter wants made. `safe` says that making it twice does no harm (a search, a log-in).
 
     `guarded` says that it must not lead inside: the door looks its host's name up and refuses an address that is not
@@ -114,31 +113,32 @@ class HttpCall:
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = {}
+    body: bytes | None = None
     safe: bool = False
     guarded: bool = False
     most: int | None = None
 
+    def __repr__(self) -> str:
+        # Headers carry the keys, and bodies what customers wrote.
+        return f"{type(self).__name__}(method={self.method!r}, url={self.url!r})"
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SignedCall(HttpCall):
+
+class SignedCall(HttpCall, frozen=True, kw_only=True):
     """A request with headers that depend on the moment it is made, as a signature does: `sign` is given that moment."""
 
-    sign: Callable[[datetime], Mapping[str, str]] = field(repr=False)
+    sign: Callable[[datetime], Mapping[str, str]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ConfidentialCall(HttpCall):
+class ConfidentialCall(HttpCall, frozen=True, kw_only=True):
     """A request whose answer holds a secret, as a log-in's does: the answer is not kept with the attempt."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HttpAnswer:
+class HttpAnswer(Struct, frozen=True, kw_only=True):
     """What came back; `headers` have lower-case names, `body` is cut at the door's cap."""
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     body: bytes = b""
 
 

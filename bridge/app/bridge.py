@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -139,7 +140,7 @@ async def bridge(
         store.signals.on("runs", broadcasts.look_now)
         await stack.enter_async_context(background.run(store.signals.run()))
         ways = [
-            *receiver.routes(ADAPTERS.values()),
+            *receiver.routes(),
             *attachments.routes(),
             *operations(store, metrics, deliverer, reloader, clock),
         ]
@@ -186,7 +187,10 @@ async def _leave(duties: Sequence[Duty]) -> None:
 @asynccontextmanager
 async def _scheduled(housekeeping: Housekeeping) -> AsyncIterator[AsyncIOScheduler]:
     scheduler = AsyncIOScheduler(timezone="UTC")
-    scheduler.add_job(housekeeping.clear, "interval", hours=1, coalesce=True, max_instances=1)
+    # The scheduler goes by the machine's own clock, whatever clock the bridge is run by. What is restarted again and
+    # again, more often than hourly, has its old rows deleted too.
+    soon = SystemClock().now() + timedelta(minutes=1)
+    scheduler.add_job(housekeeping.clear, "interval", hours=1, next_run_time=soon, coalesce=True, max_instances=1)
     scheduler.start()
     try:
         yield scheduler

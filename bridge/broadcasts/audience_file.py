@@ -37,17 +37,6 @@ class Cursor:
     file: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Survey:
-    """What a whole file holds: recipients and bad lines, the first problems, the first and the longest recipient."""
-
-    recipients: int
-    bad: int
-    problems: tuple[Problem, ...]
-    first: Recipient | None
-    longest: Recipient | None
-
-
 class AudienceFile:
     """An audience file, open for reading.
 
@@ -190,26 +179,6 @@ class AudienceFile:
         if missing:
             raise ValueError(f"its key is empty: {', '.join(missing)}")
         return _key_of({name: _address_value(name, values[name]) for name in self._key})
-
-
-def survey(people: AudienceFile, problems: int = 100) -> Survey:
-    """Read a file to its end and count; keeps the first `problems`. Raises AudienceError as `read` does."""
-    recipients = bad = length = 0
-    kept: list[Problem] = []
-    first: Recipient | None = None
-    longest: Recipient | None = None
-    for found in people.read():
-        if isinstance(found, Problem):
-            bad += 1
-            if len(kept) < problems:
-                kept.append(found)
-            continue
-        recipients += 1
-        size = sum(len(value) for value in found.variables.values() if isinstance(value, str))
-        if longest is None or size > length:
-            longest, length = found, size
-        first = first or found
-    return Survey(recipients=recipients, bad=bad, problems=tuple(kept), first=first, longest=longest)
 
 
 def _state(file: BinaryIO) -> tuple[int, int]:

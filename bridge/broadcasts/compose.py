@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
+from functools import lru_cache
 
 from bridge.broadcasts.plan import Plan
 from bridge.errors import BridgeError
@@ -17,8 +18,8 @@ from bridge.templating import Expression, Template, Templates
 UNSUBSCRIBED, BLOCKED = "unsubscribed", "blocked"
 """Facts of a contact's memory because of which nobody is written to."""
 
-MET_BY = "account"
-"""The variable that says by which account somebody was met."""
+_NAMING = (str, int)
+"""The types of values by which somebody may be known."""
 
 Whose = tuple[Sequence[str], Sequence[str]]
 """Where what is remembered of a person may be: keys of memories, and other names."""
@@ -39,23 +40,28 @@ class Composer:
         self._template(None)
 
     def whose(self, recipient: Recipient) -> Whose:
-        """Where what is remembered of a recipient may be: where they were met, with the sender's account by its ids
-        and conversations, with any by e-mail address and telephone number."""
-        own, everywhere = set[str](), set[tuple[Kind, str]]()
-        if recipient.memory is not None:
-            own.add(recipient.memory)
-        for name, value in (*recipient.variables.items(), *recipient.address.items()):
-            if not isinstance(value, str | int) or isinstance(value, bool):
-                continue
-            if name in recipient.address or name == "id":
-                own |= {f"contact/{self._plan.via}/{value}", f"contact/{self._plan.via}/conversation:{value}"}
-            if (kind := _kind(name, value)) is not None:
-                everywhere.add((kind, str(value)))
+        """Where what is remembered of a recipient may be: where they were met, then with the sender's account by its
+        ids and conversations, then with any by e-mail address and telephone number."""
+        via, address = self._plan.via, recipient.address
+        own = {} if recipient.memory is None else {recipient.memory: None}
+        everywhere: dict[tuple[Kind, str], None] = {}
+        for some in (recipient.variables, address):
+            for name, value in some.items():
+                if not isinstance(value, _NAMING) or isinstance(value, bool):
+                    continue
+                if name in address or name == "id":
+                    own[f"contact/{via}/{value}"] = own[f"contact/{via}/conversation:{value}"] = None
+                text = str(value)
+                if "@" in text:
+                    everywhere["email", text] = None
+                elif _is_phone(name):
+                    everywhere["phone", text] = None
         keys = [f"contact/{account}/{value}" for _, value in everywhere for account in self._accounts]
         return [*own, *keys], [alias(kind, value) for kind, value in everywhere]
 
-    def compose(self, recipient: Recipient, memory: Mapping[str, object], now: datetime) -> Planned:
-        """What the recipient gets; `memory` is what is remembered of them."""
+    def compose(self, recipient: Recipient, memories: Sequence[Mapping[str, object]], now: datetime) -> Planned:
+        """What the recipient gets; `memories` are what is remembered of them, in the order of `whose`."""
+        memory = _as_one(memories)
         names = self._names(recipient, memory, now)
         try:
             skipped = recipient.skip or self._skipped(names, memory)
@@ -109,12 +115,23 @@ class Composer:
         return found
 
 
-def _kind(name: str, value: object) -> Kind | None:
-    """Whether a value is an e-mail address or a telephone number, by its look or by what its column is called."""
-    text, called = str(value), name.casefold()
-    if "@" in text:
-        return "email"
-    return "phone" if "phone" in called or called in ("tel", "msisdn", "whatsapp") else None
+def _as_one(memories: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
+    """One memory of a person who is remembered in several places: of a fact the first that knows it counts. Who has
+    said no anywhere has said no."""
+    if not memories:
+        return {}
+    one = {name: fact for memory in reversed(memories) for name, fact in memory.items()}
+    for no in (UNSUBSCRIBED, BLOCKED):
+        if said := next((memory[no] for memory in memories if memory.get(no)), None):
+            one[no] = said
+    return one
+
+
+@lru_cache(maxsize=1024)
+def _is_phone(name: str) -> bool:
+    """Whether a column holds telephone numbers, by what it is called; an e-mail address is known by its look."""
+    called = name.casefold()
+    return "phone" in called or called in ("tel", "msisdn", "whatsapp")
 
 
 def _planned(

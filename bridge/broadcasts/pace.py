@@ -1,13 +1,8 @@
-"""How fast a broadcast goes: when each recipient's turn is, and when the last one's will have been."""
+"""How fast a broadcast goes: when the last recipient's turn will have been."""
 
 from datetime import datetime, timedelta
 
 from bridge.model.quantity import Rate
-
-
-def turn(number: int, rate: Rate | None, start: datetime) -> datetime:
-    """When recipient `number` (from 0) may be sent to: evenly spread from `start` on; without a rate all at once."""
-    return start if rate is None else start + rate.per * number / rate.times
 
 
 def finish(

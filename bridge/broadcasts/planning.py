@@ -64,7 +64,7 @@ def compose_all(
     Without a store (`connection`) nothing is remembered of anybody.
     """
     recipients = [one for one in some if isinstance(one, Recipient)]
-    nothing: list[Mapping[str, object]] = [{}] * len(recipients)
+    nothing: list[Sequence[Mapping[str, object]]] = [()] * len(recipients)
     known = remembered(connection, [composer.whose(one) for one in recipients]) if connection else nothing
     memories = iter(known)
     now = clock.now()

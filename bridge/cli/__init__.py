@@ -13,18 +13,16 @@ from bridge.cli.app import app
 
 __all__ = ["app", "main"]
 
-_SELDOM = 100_000
+_SELDOM = 1_000_000
 """What a command loads stays until its end: looking through it for garbage as often as Python does takes a sixth of
-its time."""
+its time. The server decides this for itself, once it has begun."""
 
 
 def main() -> NoReturn:
     """Run the command and end the process.
 
-    It ends at once, because Python's own way down is not safe: a thread of the HTTP client that has just handed over an
-    answer may still be letting go of the interpreter, and meets one that is half taken apart (pyreqwest 0.15 on Python
-    3.11: "PyGILState_Release: thread state must be current", and exit code 134). All that has to be closed is a context
-    of its own and closed by now.
+    It ends at once, because Python's own way down waits for threads: one that looks up a name whose servers do not
+    answer would hold it up for half a minute. All that has to be closed is a context of its own and closed by now.
     """
     gc.set_threshold(_SELDOM)
     try:

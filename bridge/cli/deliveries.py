@@ -142,7 +142,7 @@ def replay_deliveries(
             return known.expires if known else timedelta(hours=1)
 
         with visit_store(settings.store.url) as engine:
-            queued = _bit_by_bit(
+            queued = bit_by_bit(
                 engine, lambda connection: intervene.replay(connection, chosen, now, expires_in, intervene.AT_ONCE)
             )
             left = _left(engine, numbers or (), queued)
@@ -175,7 +175,7 @@ def cancel_deliveries(
                 if meant:
                     typer.confirm(f"cancel {counted(meant, 'delivery', 'deliveries')}?", abort=True)
             now = SystemClock().now()
-            gone = _bit_by_bit(engine, lambda connection: intervene.cancel(connection, chosen, now, intervene.AT_ONCE))
+            gone = bit_by_bit(engine, lambda connection: intervene.cancel(connection, chosen, now, intervene.AT_ONCE))
             left = _left(engine, numbers or (), gone)
     if gone:
         out.print(f"cancelled: {_listed(gone)}")
@@ -185,15 +185,16 @@ def cancel_deliveries(
         out.print(f"nothing to cancel: no such delivery is queued{_hint(account, settings)}")
 
 
-def _bit_by_bit(engine: Engine, change: Callable[[Connection], Sequence[int]]) -> list[int]:
+def bit_by_bit(engine: Engine, change: Callable[[Connection], Sequence[int]]) -> list[int]:
     """Change some at a time, each time in a short transaction, until none is left; gives the numbers of all."""
     changed: list[int] = []
     while True:
         with engine.begin() as connection:
             some = change(connection)
-        changed += some
-        if len(some) < intervene.AT_ONCE:
+        # Fewer than were asked for are not the last: on PostgreSQL those of busy lanes are left for the next time.
+        if not some:
             return changed
+        changed += some
 
 
 def _left(engine: Engine, numbers: Sequence[int], changed: Sequence[int]) -> str:

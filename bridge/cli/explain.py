@@ -28,28 +28,32 @@ _LISTED = 20
 _STYLES = {"fired": "green", "limited": "yellow", "silent": "yellow", "waits": "yellow", "stopped": "yellow"}
 _REST = {"other": "are for other events", "no": "for their conditions"}
 
+Number = Annotated[
+    int | None, typer.Argument(metavar="EVENT", min=1, help="The number of a recorded event; none: lists them.")
+]
+Text = Annotated[str | None, typer.Option("--text", help="Instead of a recorded event: a message with this text, now.")]
+OfAccount = Annotated[
+    str | None, typer.Option("--account", help="With --text or the list: the account to which it comes.")
+]
+OfConversation = Annotated[
+    str | None, typer.Option("--conversation", help="With --text or the list: a recorded conversation.")
+]
+Whole = Annotated[
+    bool, typer.Option("--whole", help="Rehearse all that is recorded before, not only the conversation.")
+]
+Found = Annotated[list[str] | None, typer.Option("--found", metavar="OPERATION=JSON", help="What an operation finds.")]
+Everything = Annotated[bool, typer.Option("--all", help=f"All rules, not only the nearest {_ROWS}.")]
+
 
 def explain_event(
-    number: Annotated[
-        int | None, typer.Argument(metavar="EVENT", min=1, help="The number of a recorded event; none: lists them.")
-    ] = None,
+    number: Number = None,
     config: Config = None,
-    text: Annotated[
-        str | None, typer.Option("--text", help="Instead of a recorded event: a message with this text, now.")
-    ] = None,
-    account: Annotated[
-        str | None, typer.Option("--account", help="With --text or the list: the account to which it comes.")
-    ] = None,
-    conversation: Annotated[
-        str | None, typer.Option("--conversation", help="With --text or the list: a recorded conversation.")
-    ] = None,
-    whole: Annotated[
-        bool, typer.Option("--whole", help="Rehearse all that is recorded before, not only the conversation.")
-    ] = False,
-    found: Annotated[
-        list[str] | None, typer.Option("--found", metavar="OPERATION=JSON", help="What an operation finds.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help=f"All rules, not only the nearest {_ROWS}.")] = False,
+    text: Text = None,
+    account: OfAccount = None,
+    conversation: OfConversation = None,
+    whole: Whole = False,
+    found: Found = None,
+    everything: Everything = False,
     as_json: AsJson = False,
 ) -> None:
     """Why did each rule fire or not? The present rules are asked, with the conversation as it was before the event.
@@ -61,10 +65,7 @@ def explain_event(
         if text is None and number is None:
             _list(settings, account, conversation, as_json=as_json)
             return
-        if text is not None and number is not None:
-            raise BridgeError("explain either a recorded EVENT or a message of --text, not both")
-        if number is not None and (account or conversation):
-            raise BridgeError("--account and --conversation go with --text: a recorded event has its own")
+        _agree(number, text, account, conversation)
         findings = findings_in(found or ())
         behaviour = rulebook_in(settings)
         with reading("rehearsing") as progress:
@@ -77,6 +78,14 @@ def explain_event(
         write_json(_as_json(result))
     else:
         _tell(result, None if everything else _ROWS)
+
+
+def _agree(number: int | None, text: str | None, account: str | None, conversation: str | None) -> None:
+    """Raises BridgeError where two things are asked about at once."""
+    if text is not None and number is not None:
+        raise BridgeError("explain either a recorded EVENT or a message of --text, not both")
+    if number is not None and (account or conversation):
+        raise BridgeError("--account and --conversation go with --text: a recorded event has its own")
 
 
 def _recorded(number: int, settings: Settings, asking: Asking) -> Explained:

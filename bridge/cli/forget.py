@@ -72,10 +72,11 @@ def _erase(engine: Engine, contact: str, settings: Settings) -> set[str]:
         if not (person := _find(engine, contact)):
             break
         names |= person.names | {who for _, who in person.ids}
-        with engine.begin() as connection:
-            erase(connection, person, to_ms(SystemClock().now()))
+        # The files first: a row whose file is gone is found by the next `forget`, a file without a row by nobody.
         for token in person.files:
             (settings.data_directory / "attachments" / token).unlink(missing_ok=True)
+        with engine.begin() as connection:
+            erase(connection, person, to_ms(SystemClock().now()))
     compact(engine)
     return names
 

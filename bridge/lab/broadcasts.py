@@ -1,9 +1,10 @@
 """What the rule files alone cannot know of broadcasts: accounts, templates with their variables, and audience files."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from bridge.broadcasts.audience_file import AudienceError, AudienceFile
 from bridge.broadcasts.columns import MET
@@ -11,7 +12,15 @@ from bridge.broadcasts.schedule import never_fires
 from bridge.errors import Place, Problem, RulebookError, did_you_mean
 from bridge.lab.dry_run import refusal_of_audience
 from bridge.line.accounts import Accounts, Known
-from bridge.model.broadcast import Audience, Broadcast, ChaynsAudience, FileAudience, HelpCrunchAudience, MetAudience
+from bridge.model.broadcast import (
+    Audience,
+    Broadcast,
+    ByHand,
+    ChaynsAudience,
+    FileAudience,
+    HelpCrunchAudience,
+    MetAudience,
+)
 from bridge.model.facts import CONTACT_FIELDS
 from bridge.model.rule import BroadcastAction, Rulebook, numbered
 from bridge.templating import Template, Templates
@@ -22,12 +31,18 @@ _FROM_COLUMNS = frozenset(CONTACT_FIELDS) - {"language"}
 """What `contact` has where the columns say it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _People:
+class _People(Struct, frozen=True, kw_only=True):
     """The variables that people of an audience may have, and those that everybody there has."""
 
     may_have: tuple[str, ...]
     have: frozenset[str]
+
+
+class _Given(Struct, frozen=True, kw_only=True):
+    """The variables that some of what starts a broadcast gives, and those that all of it does: rules, a schedule."""
+
+    sometimes: frozenset[str]
+    always: frozenset[str]
 
 
 def check_broadcasts(
@@ -52,16 +67,20 @@ def check_broadcasts(
             yield from _address(broadcast, audience, known)
             people, problem = _known_of(broadcast, audience, known, directory)
             yield from () if problem is None else (problem,)
-        given = frozenset(_started_with(rulebook, broadcast.name))
-        yield from _wording(broadcast, templates, people, given)
+        yield from _wording(broadcast, templates, people, _started_with(rulebook, broadcast))
 
 
-def _started_with(rulebook: Rulebook, name: str) -> Iterator[str]:
-    """The variables that every rule which starts it gives; none where a person or a schedule may start it without."""
-    for rule in rulebook.rules:
-        for _, action in numbered(rule.do):
-            if isinstance(action, BroadcastAction) and action.name == name:
-                yield from action.variables
+def _started_with(rulebook: Rulebook, broadcast: Broadcast) -> _Given:
+    """What rules give it; a person who starts it by hand gives what its templates need."""
+    starts = (action for rule in rulebook.rules for _, action in numbered(rule.do))
+    given = [
+        frozenset(action.variables)
+        for action in starts
+        if isinstance(action, BroadcastAction) and action.name == broadcast.name
+    ]
+    if not isinstance(broadcast.schedule, ByHand):
+        given.append(frozenset())
+    return _Given(sometimes=frozenset().union(*given), always=frozenset.intersection(*given) if given else frozenset())
 
 
 def _address(broadcast: Broadcast, audience: Audience, known: Known) -> Iterator[Problem]:
@@ -121,19 +140,25 @@ def _columns(
         return None, Problem(place=broadcast.place, message=f"audience {broadcast.audience}: {error}", warning=missing)
 
 
-def _wording(
-    broadcast: Broadcast, templates: Templates, people: _People | None, given: frozenset[str]
-) -> Iterator[Problem]:
+def _wording(broadcast: Broadcast, templates: Templates, people: _People | None, given: _Given) -> Iterator[Problem]:
     try:
         found = list(_templates(broadcast, templates))
     except RulebookError as error:
         yield from error.problems
         return
     for template in found:
+        needs = template.needs.union(name for _, name in template.within)
         for name in sorted(template.names):
-            wrong = None if people is None else _missing(broadcast.audience, name, template.needs, people)
-            if wrong is not None and name.partition(".")[0] not in given:
+            wrong = None if people is None else _missing(broadcast.audience, name, needs, people)
+            first = name.partition(".")[0]
+            if wrong is not None and first in given.sometimes:
+                wrong = _not_given(broadcast, first) if name in template.needs and first not in given.always else None
+            if wrong is not None:
                 yield Problem(place=_place(broadcast, template, name), message=wrong)
+
+
+def _not_given(broadcast: Broadcast, name: str) -> str:
+    return f'not all that starts {broadcast.name} gives "{name}" (a schedule gives nothing): give it a default'
 
 
 def _missing(audience: str, name: str, needs: frozenset[str], people: _People) -> str | None:

@@ -1,11 +1,13 @@
 """Check: is everything sound? Syntax, schema, names across files and settings, templates, and the examples."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.errors import Place, Problem, RulebookError, did_you_mean
 from bridge.lab.broadcasts import check_broadcasts
@@ -24,8 +26,7 @@ from bridge.templating import Templates
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True, kw_only=True):
     """A rulebook with its templates, all that was found, and how many examples were tried."""
 
     rulebook: Rulebook | None

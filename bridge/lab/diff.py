@@ -1,11 +1,11 @@
 """Diff: a failed expectation as a person reads it: what happened, what was wanted, what came, and what nearly came."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import ndiff
 from typing import Literal
 
 import msgspec
+from msgspec import Struct
 
 from bridge.lab.near import silences
 from bridge.lab.play import Failure, Heard
@@ -22,8 +22,7 @@ _MARKS: Mapping[str, Mark] = {"-": "-", "+": "+", " ": " "}
 """Those of `ndiff`, but for the lines that say where within a line the difference is."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """`-` was wanted, `+` came, `?` is why something else did not, and the rest happened. `who` did or said it."""
 
     mark: Mark

@@ -4,10 +4,10 @@ Both are made by `variables`, which makes them for real events too, so that the 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from bridge.errors import did_you_mean
@@ -119,13 +119,16 @@ def _reaches(names: Mapping[str, object], path: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What is certain at one action of a rule, whatever event of its kinds it answers."""
 
     kinds: frozenset[Kind]
     known: frozenset[str]
     groups: frozenset[str]
+
+    def asked(self, name: str) -> "Given":
+        """What is certain where a template has asked for this name."""
+        return replace(self, known=self.known.union([name], _beside(name)))
 
     def first_missing(self, name: str) -> tuple[str, tuple[Kind, ...]] | None:
         """What of a dotted name may be missing: of `text.upper` the `text`; and in which kinds of events."""
@@ -169,7 +172,7 @@ def _beside(name: str) -> Iterator[str]:
     """What else is there whenever a field is known."""
     if name == "text":
         yield "messages"
-    if name.startswith("attachment."):
+    if name.partition(".")[0] == "attachment":
         yield "attachment.name"
 
 

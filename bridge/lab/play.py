@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 from bridge.errors import Place, Problem, did_you_mean
 from bridge.lab.events import MADE_UP, first_account, made_up, platform_of
 from bridge.lab.expectations import Came, differences
@@ -19,16 +21,14 @@ from bridge.model.facts import Facts
 from bridge.model.rule import OperationAction, numbered
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True, kw_only=True):
     """What came of one event or timer: the verdict, and for an event the facts on which it was decided."""
 
     verdict: Verdict
     facts: Facts | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True):
     """An expectation that did not come out: what is wrong, at which step, when, and what was heard since the last."""
 
     place: Place
@@ -39,8 +39,7 @@ class Failure:
     heard: tuple[Heard, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Played:
+class Played(Struct, frozen=True, kw_only=True):
     """How a test went: the rules that fired, how many steps were taken, and where it failed, if it did."""
 
     scene: Scene

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 from bridge.errors import Place, Problem, RulebookError
 from bridge.lab.events import contact_of
 from bridge.lab.scene_forms import HAPPENINGS, SceneFileForm, SceneForm, StepForm, plain
@@ -22,8 +24,7 @@ BEGINNING = datetime(2026, 3, 3, 12, 0)  # noqa: DTZ001 - local to the settings
 _END = datetime(2300, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Happens:
+class Happens(Struct, frozen=True, kw_only=True):
     """Something happens at a moment. No `conversation`: in the one that has no name; no `account`: the test's."""
 
     place: Place
@@ -34,16 +35,14 @@ class Happens:
     contact: Contact | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Turns:
+class Turns(Struct, frozen=True, kw_only=True):
     """Time goes on until a moment."""
 
     place: Place
     at: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Expects:
+class Expects(Struct, frozen=True, kw_only=True):
     """What must have come: "nothing", or as in the file. With `conversation` only what came there is looked at."""
 
     place: Place
@@ -56,8 +55,7 @@ class Expects:
 Step = Happens | Turns | Expects
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scene:
+class Scene(Struct, frozen=True, kw_only=True):
     """One test. `answers` are what operations find: operation -> its answer."""
 
     name: str
@@ -66,8 +64,8 @@ class Scene:
     steps: tuple[Step, ...]
     account: str | None = None
     contact: Contact | None = None
-    memory: Mapping[str, object] = field(default_factory=dict)
-    answers: Mapping[str, object] = field(default_factory=dict)
+    memory: Mapping[str, object] = {}
+    answers: Mapping[str, object] = {}
 
 
 def read_scenes(directory: Path, timezone: ZoneInfo) -> tuple[list[Scene], list[Problem]]:

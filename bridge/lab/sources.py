@@ -1,8 +1,11 @@
 """The files that are checked, as a person sees them: the line of a problem, and what of it is meant."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.errors import Place, Problem
 
@@ -14,8 +17,7 @@ _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:''|[^'])*'")
 _WORD = re.compile(r"\{\{.*?\}\}|[\w.*/@#?!-]+|\S")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Excerpt:
+class Excerpt(Struct, frozen=True, kw_only=True):
     """The line of a problem: its text, and the part that is meant, as an offset and a length in characters."""
 
     line: str

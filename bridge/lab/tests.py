@@ -1,10 +1,11 @@
 """Tests: every test and every example of a rulebook, tried; what fails, and which rules nothing ever fired."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from bridge.errors import Problem
 from bridge.lab.events import nobody_writes
@@ -15,8 +16,7 @@ from bridge.line.decide import Behaviour
 from bridge.model.rule import Rule
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """How the tests went. `unfired` are the rules that no test and no example fired."""
 
     played: tuple[Played, ...]

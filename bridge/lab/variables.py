@@ -1,8 +1,10 @@
 """The proof that a template never misses a variable, whatever event its rule answers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec.structs import replace
 
 from bridge.errors import Place, Problem, RulebookError, did_you_mean
 from bridge.lab.given import Given, exists, expressions_in, given_by, groups_in, nearest
@@ -112,12 +114,18 @@ class Proof:
             self._problems.update({((problem.place, problem.message), problem) for problem in error.problems})
 
     def _look(self, rule: Rule, template: Template, place: Place, given: Given) -> None:
+        if not template.names:
+            return
         groups = groups_in(rule.when)
-        for name in _longest(template.names):
-            needed = name in template.needs
-            if not exists(name, groups if needed else None):
+        needed = dict.fromkeys(template.needs, given)
+        # Where a name stands in several places, the one where least was asked for counts: that comes first.
+        for holder, name in sorted(template.within):
+            needed.setdefault(name, given.asked(holder))
+        for name in sorted(needed.keys() | _longest(template.names)):
+            sure = needed.get(name)
+            if not exists(name, groups if sure else None):
                 self._unknown(name, self._place(template, name, place), groups)
-            elif needed and (found := given.first_missing(name)):
+            elif sure and (found := sure.first_missing(name)):
                 name, kinds = found
                 at = self._place(template, name, place)
                 self._missing.setdefault((at, name), _Missing(rule, set())).kinds.update(kinds)
@@ -150,7 +158,7 @@ class Proof:
         if (own := nearly_own(name)) is not None and name != own:
             return f' (did you mean "{own}"?)'
         memory = next((one for one in _MEMORY.values() if name.startswith(f"{one}.")), None)
-        if memory is None or name in self._remembered:
+        if memory is None or any(f"{name}.".startswith(f"{one}.") for one in self._remembered):
             return ""
         kept = sorted(one.removeprefix(f"{memory}.") for one in self._remembered if one.startswith(f"{memory}."))
         return did_you_mean(name.removeprefix(f"{memory}."), kept) or ", because no rule remembers it"

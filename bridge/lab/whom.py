@@ -2,18 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
+from bridge.adapter.ability import cannot_send
 from bridge.adapter.protocol import Ability
 from bridge.errors import Place, Problem, did_you_mean
 from bridge.lab.dry_run import refusal_of_reply
 from bridge.line.accounts import Accounts, Known
 from bridge.model.event import Address
 from bridge.model.rule import OperationAction, ReplyAction, Rule, key_place
-
-_SAID: dict[Ability, str] = {
-    "private": "private replies",
-    "attachments": "attachments",
-    "quick_replies": "quick replies",
-}
 
 
 def check_rule(rule: Rule, accounts: Accounts) -> Iterator[Problem]:
@@ -60,7 +55,7 @@ def _abilities(action: ReplyAction, answering: Sequence[Known], rule: Rule) -> I
         for platform, account in cannot.items():
             named = action.via is not None or account in rule.accounts
             remedy = "" if named else f'; name the accounts that can with "account" (this one is "{account}")'
-            message = f"{platform} cannot send {_SAID[ability]}{remedy}"
+            message = f"{cannot_send(platform, ability)}{remedy}"
             yield Problem(place=key_place(action, ability), message=message)
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from pkgutil import resolve_name
 from urllib.parse import quote
 
-import puremagic
 from aiohttp import web
 
 from bridge.adapter.protocol import HttpAnswer, ReadFile, Upload
@@ -53,7 +55,12 @@ class Attachments:
         kept = Kept(
             token=token, account=account, name=upload.name, type=kind, size=len(upload.content), at=self._clock.now()
         )
-        await self._store.write(keep_attachment, kept)
+        try:
+            await self._store.write(keep_attachment, kept)
+        except StoreError:
+            # Nobody would find it again: files are deleted by their rows.
+            (self._directory / token).unlink(missing_ok=True)
+            raise
         url = f"{self._public_url}/attachments/{token}/{quote(upload.name, safe='')}"
         return Attachment(name=upload.name, type=kind, size=len(upload.content), url=url)
 
@@ -124,9 +131,17 @@ class Attachments:
 def sniff(content: bytes) -> str:
     """The MIME type that the first bytes tell; what the sender claims is not asked."""
     try:
-        return puremagic.from_string(content, mime=True) or UNKNOWN_TYPE
-    except (puremagic.PureError, ValueError):
+        return _type_of()(content, mime=True) or UNKNOWN_TYPE
+    except (LookupError, ValueError):
+        # A LookupError is what it raises for bytes that it does not know.
         return UNKNOWN_TYPE
+
+
+@cache
+def _type_of() -> Callable[..., str]:
+    """Loaded for the first file: its table of types takes a megabyte, and many a bridge never sees a file."""
+    found: Callable[..., str] = resolve_name("puremagic:from_string")
+    return found
 
 
 def _sync_names(directory: Path) -> None:

@@ -1,6 +1,7 @@
 """Attempt: one try at a delivery, from its adapter's steps to their outcome."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -53,7 +54,7 @@ class Attempts:
 
     async def make(self, delivery: Delivery, known: Known, turn: Turn) -> Attempt:
         """Send a reply, or do an operation."""
-        return await self._made(delivery, known, turn, lambda: _steps(delivery, known))
+        return await self._made(delivery, known, turn, _steps)
 
     async def ask(self, delivery: Delivery, known: Known, turn: Turn) -> Attempt | None:
         """Ask the platform what came of an earlier attempt; None where there is no doubt, or nobody to ask.
@@ -65,7 +66,7 @@ class Attempts:
             return None
         told: list[Outcome] = []
 
-        def steps() -> Steps:
+        def steps(delivery: Delivery, known: Known) -> Steps:
             outcome = yield from reconcile(delivery, known.account, since)
             told.append(outcome)
             return outcome
@@ -77,9 +78,24 @@ class Attempts:
             return replace(attempt, outcome=Unknown(reason=attempt.outcome.reason, detail=detail))
         return attempt
 
-    async def _made(self, delivery: Delivery, known: Known, turn: Turn, steps: Callable[[], Steps]) -> Attempt:
+    async def _made(
+        self, delivery: Delivery, known: Known, turn: Turn, steps: Callable[[Delivery, Known], Steps]
+    ) -> Attempt:
         at, began = self._clock.now(), self._clock.monotonic()
-        outcome, answer = await self._driven(delivery, known, turn, steps)
+        outcome: Outcome
+        answer = None
+        try:
+            outcome, answer = await self._door.drive(
+                steps(delivery, known), partial(self._post, delivery.id), known.account.timeout, turn, self._files.read
+            )
+        except StoreError as error:
+            # The mail was not written, whole or in part, or a file not read; that may be better later.
+            outcome = Failed(reason="unavailable", detail=str(error))
+        except Exception as error:  # noqa: BLE001
+            # A fault of an adapter must not stop the line; the delivery is kept for a person, with the reason.
+            log(delivery=delivery.id).exception("the adapter failed", platform=known.adapter.name)
+            detail = f"the adapter failed: {type(error).__name__}"
+            outcome = Failed(reason="invalid", permanent=True, detail=detail)
         return Attempt(
             delivery=delivery.id,
             at=at,
@@ -89,25 +105,12 @@ class Attempts:
             answer=excerpt(answer.body) if answer else None,
         )
 
-    async def _driven(
-        self, delivery: Delivery, known: Known, turn: Turn, steps: Callable[[], Steps]
-    ) -> tuple[Outcome, HttpAnswer | None]:
-        async def post(mail: Post) -> HttpAnswer:
-            await self._store.write(
-                look.post, look.Mail(mailbox=mail.mailbox, delivery=delivery.id, body=mail.body, at=self._clock.now())
-            )
-            self._mailboxes.notify(mail.mailbox)
-            return HttpAnswer(status=200)
-
-        try:
-            return await self._door.drive(steps(), post, known.account.timeout, turn, self._files.read)
-        except StoreError as error:
-            # The mail was not written, whole or in part, or a file not read; that may be better later.
-            return Failed(reason="unavailable", detail=str(error)), None
-        except Exception as error:  # noqa: BLE001
-            # A fault of an adapter must not stop the line; the delivery is kept for a person, with the reason.
-            log(delivery=delivery.id).exception("the adapter failed", platform=known.adapter.name)
-            return Failed(reason="invalid", permanent=True, detail=f"the adapter failed: {type(error).__name__}"), None
+    async def _post(self, delivery: int, mail: Post) -> HttpAnswer:
+        await self._store.write(
+            look.post, look.Mail(mailbox=mail.mailbox, delivery=delivery, body=mail.body, at=self._clock.now())
+        )
+        self._mailboxes.notify(mail.mailbox)
+        return HttpAnswer(status=200)
 
 
 def _steps(delivery: Delivery, known: Known) -> Steps:

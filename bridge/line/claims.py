@@ -50,7 +50,7 @@ class Claims:
         self._busy = busy
         self._ask = tuple(one.account.name for one in accounts if can_be_asked(one))
         self._hold = tuple(one.account.name for one in accounts if one.account.on_unknown == "hold")
-        self._renewed_at = clock.now(), clock.monotonic()
+        self._renewed(clock.now(), clock.monotonic())
         self._bell = Bell(clock)
         self._short: set[tuple[str, Urgency]] = set()
 
@@ -74,7 +74,7 @@ class Claims:
 
     async def look(self) -> bool:
         """Take what is due and there is room for; gives whether there was any, so that more may be due already."""
-        if self._since_renewal() >= self._lease.total_seconds() / RENEWALS:
+        if self._clock.monotonic() >= self._renew_at[1] or self._clock.now() >= self._renew_at[0]:
             await self._renew()
         self._bell.hush()
         standing = await self._store.read(outgoing.standing)
@@ -117,16 +117,19 @@ class Claims:
     def sure(self) -> bool:
         """Whether all that is held is certainly still this worker's. If it was stopped for long, another may have taken
         it over; then nothing is begun until the store has said whose it is."""
-        return self._since_renewal() < self._lease.total_seconds() * (1 - MARGIN)
+        # By the clock that leases go by, and by the one that nobody sets.
+        return self._clock.monotonic() < self._sure_until[1] and self._clock.now() < self._sure_until[0]
 
-    def _since_renewal(self) -> float:
-        """Seconds by the clock that leases go by, or by the one that nobody sets: whichever says more."""
-        wall, monotonic = self._renewed_at
-        return max((self._clock.now() - wall).total_seconds(), self._clock.monotonic() - monotonic)
+    def _renewed(self, now: datetime, monotonic: float) -> None:
+        """All that is held was claimed or renewed at this moment or later."""
+        sure = self._lease * (1 - MARGIN)
+        self._sure_until = now + sure, monotonic + sure.total_seconds()
+        soon = self._lease / RENEWALS
+        self._renew_at = now + soon, monotonic + soon.total_seconds()
 
     async def _renew(self) -> None:
         """Hold on to all that is held. What is no longer this worker's is dropped from the outboxes."""
-        began = now, _ = self._clock.now(), self._clock.monotonic()
+        now, monotonic = self._clock.now(), self._clock.monotonic()
         waiting = [delivery.id for outbox in self._outboxes.values() for delivery in outbox.all_waiting()]
         begun = [number for outbox in self._outboxes.values() for number in outbox.begun()]
         held = [*waiting, *{*begun, *self._busy}]
@@ -140,6 +143,6 @@ class Claims:
         for outbox in self._outboxes.values():
             if lost:
                 outbox.drop(lost)
-        self._renewed_at = began
+        self._renewed(now, monotonic)
         for outbox in self._outboxes.values():
             outbox.go()

@@ -81,7 +81,7 @@ class Behaviour:
         number = page.next_event()
         quiet = self._bursts.get(event.account) if event.kind == "message" and event.sender == "contact" else None
         matched = match(self.rulebook, before, None if quiet is None else self._answers_at_once(event.account))
-        done = self._fire(matched, before, (number,))
+        done = self._fire(matched, before, (number,)) if matched.matches else None
         conversation = before.conversation
         if quiet is not None and not matched.stopped:
             conversation = _in_a_burst(conversation, number, page.at, quiet)
@@ -141,6 +141,8 @@ class Behaviour:
         return _AtOnce(all_wait=known is not None and bool(known.account.burst))
 
     def _fire(self, matched: Matched, facts: Facts, events: tuple[int, ...]) -> Done:
+        if len(matched.matches) == 1:
+            return self.renderer.render(matched.matches[0], facts, events)
         rendered: list[Rendered] = []
         timers: list[Timer] = []
         asked: list[Asked] = []
@@ -164,8 +166,11 @@ class Behaviour:
         urgency: Urgency = "live",
     ) -> Verdict:
         """Write it all down on the page."""
-        rules = () if matched is None else tuple(one.rule.name for one in matched.matches)
-        traced = (*trace, *(() if matched is None else matched.trace))
+        rules: tuple[str, ...] = ()
+        traced = tuple(trace)
+        if matched is not None:
+            rules = tuple([one.rule.name for one in matched.matches])
+            traced += matched.trace
         timers = () if done is None else done.timers
         if timers and len(conversation.timers) + len(timers) > MOST_TIMERS:
             traced = (*traced, {"dropped": f"a conversation has at most {MOST_TIMERS} follow-ups at a time"})

@@ -123,7 +123,7 @@ class Deliverer:
 
     async def _note_carried(self, delivery: Delivery, attempt: Attempt) -> None:
         settled = Settled(state="sent")
-        self._notes.attempt(delivery, attempt, settled)
+        self._notes.attempt(delivery, attempt, settled, attempt.at)
         follower = await self._notes.settled(delivery, (attempt,), settled)
         self._under_way.discard(delivery.id)
         if follower is not None:
@@ -201,21 +201,25 @@ class Deliverer:
         if known is not None and known.adapter.together is not None:
             now = self._clock.now()
             others = outbox.along(delivery, lambda waiting: companions(delivery, waiting, known, now))
-        self._spawn(self._place(outbox, (delivery, *others)))
+        self._spawn(self._together(outbox, (delivery, *others)) if others else self._alone(outbox, delivery))
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _place(self, outbox: Outbox, several: Sequence[Delivery]) -> None:
-        """The turn of a delivery, and of those that go in one call with it."""
-        followers: Sequence[Delivery | None] = ()
+    async def _alone(self, outbox: Outbox, delivery: Delivery) -> None:
+        """The turn of a delivery."""
         try:
-            if len(several) > 1:
-                followers = await self._deliver_together(outbox, several)
-            else:
-                followers = [await self._deliver(outbox, several[0])]
+            follower = await self._deliver(outbox, delivery)
+        finally:
+            outbox.done(delivery)
+        self._go_on(outbox, delivery, follower)
+
+    async def _together(self, outbox: Outbox, several: Sequence[Delivery]) -> None:
+        """The turn of a delivery, and of those that go in one call with it."""
+        try:
+            followers = await self._deliver_together(outbox, several)
         finally:
             for delivery in several:
                 outbox.done(delivery)
@@ -242,7 +246,8 @@ class Deliverer:
         if is_refused(attempt):
             self.heard(known.account.name, attempt.outcome, None)
             return await self._each_alone(outbox, [(one, (part,)) for one, part in zip(several, parts, strict=True)])
-        settled = [self._follows(one, part, known) for one, part in zip(several, parts, strict=True)]
+        now = self._clock.now()
+        settled = [self._follows(one, part, known, now) for one, part in zip(several, parts, strict=True)]
         self.heard(known.account.name, attempt.outcome, settled[0].due_at)
         return await asyncio.gather(*map(self._settled, several, parts, settled))
 
@@ -258,7 +263,7 @@ class Deliverer:
         return followers
 
     async def _settled(self, delivery: Delivery, attempt: Attempt, settled: Settled) -> Delivery | None:
-        self._notes.attempt(delivery, attempt, settled)
+        self._notes.attempt(delivery, attempt, settled, self._clock.now())
         follower = await self._notes.settled(delivery, (attempt,), settled)
         self._under_way.discard(delivery.id)
         return follower
@@ -287,44 +292,49 @@ class Deliverer:
         """
         before: tuple[Attempt, ...] = ()
         turn = partial(outbox.turn, delivery.urgency)
-        if (asked := await self._attempts.ask(delivery, known, turn)) is not None:
+        now = self._clock.now()
+        asked = None if delivery.unsure_since is None else await self._attempts.ask(delivery, known, turn)
+        if asked is not None:
             now, jitter = self._clock.now(), self._chance.between(0.5, 1)
             settled = told(delivery, asked.outcome, now, on_unknown(delivery, known), jitter)
             if settled is not None:
-                self._heard(delivery, asked, settled)
+                self._heard(delivery, asked, settled, now)
                 return (asked,), settled
             before = (asked,)
             unsure = None if isinstance(asked.outcome, Failed) else delivery.unsure_since
             delivery = replace(delivery, attempts=delivery.attempts + 1, unsure_since=unsure)
             await turn()
-        if delivery.expires_at is not None and self._clock.now() >= delivery.expires_at:
+            now = self._clock.now()
+        if delivery.expires_at is not None and now >= delivery.expires_at:
             return before, _too_late()
         self._under_way.add(delivery.id)
         if is_held(delivery, known) and not await self._notes.begun(delivery):
             return None
         attempt = await self._attempts.make(delivery, known, turn)
-        settled = self._follows(delivery, attempt, known)
-        self._heard(delivery, attempt, settled)
+        now = self._clock.now()
+        settled = self._follows(delivery, attempt, known, now)
+        self._heard(delivery, attempt, settled, now)
         return (*before, attempt), settled
 
-    def _follows(self, delivery: Delivery, attempt: Attempt, known: Known) -> Settled:
+    def _follows(self, delivery: Delivery, attempt: Attempt, known: Known, now: datetime) -> Settled:
         """What becomes of a delivery after an attempt."""
-        now, jitter = self._clock.now(), self._chance.between(0.5, 1)
+        jitter = self._chance.between(0.5, 1)
         ask_about = attempt.at if can_be_asked(known, delivery.command) else None
         return settle(delivery, attempt.outcome, now, on_unknown(delivery, known), jitter, ask_about=ask_about)
 
-    def _heard(self, delivery: Delivery, attempt: Attempt, settled: Settled) -> None:
+    def _heard(self, delivery: Delivery, attempt: Attempt, settled: Settled, now: datetime) -> None:
         """A platform that wants to be left alone, or does not answer, is left alone by the whole account."""
-        self._notes.attempt(delivery, attempt, settled)
+        self._notes.attempt(delivery, attempt, settled, now)
         self.heard(delivery.account, attempt.outcome, settled.due_at)
 
     def heard(self, account: str, outcome: Outcome, due_at: datetime | None) -> None:
         """What came of a call, whoever made it, and when it is made again."""
-        outbox, now = self._outbox(account), self._clock.now()
+        outbox = self._outbox(account)
         if not isinstance(outcome, Sent) and outcome.reason == "rate_limited":
             asked = timedelta(seconds=outcome.retry_after or 0) if isinstance(outcome, Failed) else timedelta(0)
-            outbox.pause(asked if due_at is None else due_at - now)
+            outbox.pause(asked if due_at is None else due_at - self._clock.now())
         if outbox.note(outcome):
+            now = self._clock.now()
             until = now + outbox.leaves_alone
             self._spawn(self._notes.circuit(Circuit(account=account, since=now, until=until, detail=outbox.trouble)))
 

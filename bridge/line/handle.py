@@ -4,10 +4,9 @@ receive -> normalise -> match -> render -> enqueue          |  deliver
 \\________ one web request, one durable transaction ________/    \\__ the worker's loop __/
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from bridge.adapter.protocol import Answer, Awaited, Carried, Webhook
@@ -94,24 +93,19 @@ class Line:
         """Look at every waiting event in the order they came, in the one transaction that they share."""
         behaviour, now = self.behaviour, self._clock.now()
         ledger = Ledger(connection, [event for events in webhooks for event in events], now)
-        decisions = [_decide_one(behaviour, ledger, events) for events in webhooks]
-        return self._claimed(decisions, ledger)
+        verdicts = [[behaviour.decide(ledger, event) for event in events] for events in webhooks]
+        return self._written(verdicts, ledger)
 
     def _wake(self, connection: Connection, keys: Sequence[str]) -> list[Decision]:
         """Look at conversations that have a timer which is due."""
         behaviour = self.behaviour
         ledger = Ledger(connection, (), self._clock.now(), keys=keys)
-        return self._claimed([_decision(behaviour.wake(ledger, key)) for key in keys], ledger)
+        return self._written([behaviour.wake(ledger, key) for key in keys], ledger)
 
-    def _claimed(self, decisions: list[Decision], ledger: Ledger) -> list[Decision]:
+    def _written(self, verdicts: Sequence[Sequence[Verdict | None]], ledger: Ledger) -> list[Decision]:
         """Write the page; the decisions with the deliveries that this worker may begin with."""
         claimed = _by_event(ledger.write(self._deliverer.claim(ledger.now)))
-        if not claimed:
-            return decisions
-        return [
-            replace(decision, deliveries=tuple(d for number in decision.events for d in claimed.get(number, ())))
-            for decision in decisions
-        ]
+        return [_decision(each, claimed) for each in verdicts]
 
     def _note(self, known: Known, events: tuple[Event, ...], decision: Decision) -> None:
         account = known.account.name
@@ -136,19 +130,31 @@ class Line:
             self._metrics.held_back(decision.held)
 
 
-def _decide_one(behaviour: Behaviour, ledger: Ledger, events: tuple[Event, ...]) -> Decision:
-    verdicts = [verdict for event in events if (verdict := behaviour.decide(ledger, event)) is not None]
-    return _decision(verdicts, repeats=len(events) - len(verdicts))
-
-
-def _decision(verdicts: Sequence[Verdict], repeats: int = 0) -> Decision:
-    rendered = [one for verdict in verdicts for one in verdict.rendered]
+def _decision(verdicts: Sequence[Verdict | None], claimed: Mapping[int | None, Sequence[Delivery]]) -> Decision:
+    """What several verdicts come to; there is none for a repeat. `claimed` are deliveries by the event they are for."""
+    events: list[int] = []
+    rules: list[str] = []
+    ordered: list[str] = []
+    deliveries: list[Delivery] = []
+    held = 0
+    for verdict in verdicts:
+        if verdict is None:
+            continue
+        events.append(verdict.number)
+        rules += verdict.rules
+        deliveries += claimed.get(verdict.number, ())
+        for one in verdict.rendered:
+            if one.command is not None:
+                ordered.append(one.command.operation)
+            if one.held is not None:
+                held += 1
     return Decision(
-        events=tuple([verdict.number for verdict in verdicts]),
-        repeats=repeats,
-        rules=tuple([rule for verdict in verdicts for rule in verdict.rules]),
-        ordered=tuple([one.command.operation for one in rendered if one.command]),
-        held=len([one for one in rendered if one.held is not None]),
+        events=tuple(events),
+        repeats=len(verdicts) - len(events),
+        rules=tuple(rules),
+        held=held,
+        ordered=tuple(ordered),
+        deliveries=tuple(deliveries),
     )
 
 

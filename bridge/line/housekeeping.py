@@ -35,11 +35,12 @@ class Housekeeping:
         gone = 0
         try:
             while await self._duty.mine() and (old := await self._store.read(partial(find_old, before=before))):
-                gone += await self._store.write(drop, (before, old))
+                # Files first: what is cut off in between finds them again by their rows, and never the other way round.
                 for token in old.get("attachments", ()):
                     (self._attachments / token).unlink(missing_ok=True)
+                gone += await self._store.write(drop, (before, old))
                 await self._clock.sleep(BETWEEN_STEPS)
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             log().error("housekeeping stopped; it goes on at the next hour", error=str(error))
         if gone:
             log().info("old rows deleted", rows=gone, before=before)

@@ -1,6 +1,6 @@
 """Notes: what is kept of deliveries and told to whoever watches: attempts, what came of them, accounts in trouble."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bridge.clock import Clock
 from bridge.errors import StoreError
@@ -44,15 +44,15 @@ class Notes:
                 log(delivery=delivery.id).error("cannot note that an attempt begins; trying again", error=str(error))
                 await self._clock.sleep(1)
 
-    def attempt(self, delivery: Delivery, attempt: Attempt, settled: Settled) -> None:
+    def attempt(self, delivery: Delivery, attempt: Attempt, settled: Settled, now: datetime) -> None:
+        """An attempt is over at this moment, and this follows from it."""
         outcome = attempt.outcome
-        reason = "" if isinstance(outcome, Sent) else outcome.reason
-        name = type(outcome).__name__.lower()
-        self._metrics.attempt(delivery.account, name, reason, attempt.took)
         if isinstance(outcome, Sent):
-            self._metrics.replied((self._clock.now() - delivery.created_at).total_seconds())
+            self._metrics.attempt(delivery.account, "sent", "", attempt.took)
+            self._metrics.replied((now - delivery.created_at).total_seconds())
             self._log.debug("sent", _event=delivery.event, delivery=delivery.id, account=delivery.account)
             return
+        self._metrics.attempt(delivery.account, type(outcome).__name__.lower(), outcome.reason, attempt.took)
         log(event=delivery.event, delivery=delivery.id, account=delivery.account).warning(
             "not sent",
             rule=delivery.rule,

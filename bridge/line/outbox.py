@@ -118,11 +118,11 @@ class Outbox:
     def note(self, outcome: Outcome) -> bool:
         """What came of a call; gives whether the platform is left alone from now on, or no longer."""
         changed = self._breaker.note(outcome)
-        if isinstance(outcome, Sent) and not self._pace.paused:
+        if self._pauses and isinstance(outcome, Sent) and not self._pace.paused:
             self._pauses = 0
         if self._breaker.open is not None:
             self._places = 1
-        elif (changed or isinstance(outcome, Sent)) and self._places < self._most and not self._pace.paused:
+        elif self._places < self._most and (changed or isinstance(outcome, Sent)) and not self._pace.paused:
             self._places += 1
         return changed
 
@@ -161,11 +161,11 @@ class Outbox:
 
     def _foremost(self) -> Urgency | None:
         """The urgency of what comes next: a call of a delivery that has begun, or a delivery that has a place."""
-        for urgency in URGENCIES:
+        for urgency, waiting in self._waiting.items():
             turns = self._turns[urgency]
             while turns and turns[0].done():
                 turns.popleft()
-            if turns or (self._waiting[urgency] and self._has_place(urgency)):
+            if turns or (waiting and self._has_place(urgency)):
                 return urgency
         return None
 

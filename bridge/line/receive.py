@@ -1,8 +1,7 @@
 """Receive: an HTTP request becomes a `Webhook`, bounded in size and time, and goes to the account it is for."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +13,7 @@ from bridge.errors import Refused, StoreError
 from bridge.line.accounts import Accounts
 from bridge.line.handle import Line
 from bridge.line.refusals import Refusals
+from bridge.line.remote import Network, remote_of
 from bridge.line.respond import refuse, respond, whole
 from bridge.line.routes import Handler, Parts, Way
 from bridge.line.stream import Mailboxes
@@ -38,7 +38,7 @@ class Receiver:
         metrics: Metrics,
         max_body: int,
         max_attachment: int,
-        trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
+        trusted_proxies: Sequence[Network] = (),
         body_within: float = BODY_WITHIN,
     ) -> None:
         self._line = line
@@ -53,13 +53,12 @@ class Receiver:
         self._trusted_proxies = trusted_proxies
         self._body_within = body_within
 
-    def routes(self, adapters: Iterable[Adapter[Any]]) -> list[Way]:
+    def routes(self) -> list[Way]:
         """The web server's routes for the platforms that have an account."""
         shared: dict[tuple[str, str], tuple[Route, list[Adapter[Any]]]] = {}
-        for adapter in adapters:
-            if self._accounts.of_platform(adapter.name):
-                for route in adapter.routes:
-                    shared.setdefault((route.method, route.path), (route, []))[1].append(adapter)
+        for adapter in {known.adapter.name: known.adapter for known in self._accounts}.values():
+            for route in adapter.routes:
+                shared.setdefault((route.method, route.path), (route, []))[1].append(adapter)
         ways = [Way(route.method, route.path, self._handler(route, owners)) for route, owners in shared.values()]
         posts = {path for method, path in shared if method == "POST"}
         return [*ways, *(Way("OPTIONS", path, _options) for path in sorted(posts))]
@@ -74,11 +73,15 @@ class Receiver:
             return show
         platforms = [adapter.name for adapter in owners]
         words = owners[0].refuse if len(owners) == 1 else problem
+        most = self._max_attachment if route.uploads else self._max_body
 
         async def take(request: web.BaseRequest, parts: Parts) -> web.StreamResponse:
             began = self._clock.monotonic()
             try:
-                webhook = await self._webhook(request, parts, route)
+                if self._store.waiting >= MOST_WAITING:
+                    raise Refused(429, "too many events are waiting; send it again", retry_after=1)
+                body = _at_hand(request, most)
+                webhook = self._webhook(request, parts, await self._body(request, most) if body is None else body)
                 known = self._accounts.find(platforms, webhook)
                 if route.what == "stream":
                     return await self._mailboxes.stream(request, webhook, known)
@@ -97,9 +100,7 @@ class Receiver:
 
         return take
 
-    async def _webhook(self, request: web.BaseRequest, parts: Parts, route: Route) -> Webhook:
-        if self._store.waiting >= MOST_WAITING:
-            raise Refused(429, "too many events are waiting; send it again", retry_after=1)
+    def _webhook(self, request: web.BaseRequest, parts: Parts, body: bytes) -> Webhook:
         return Webhook(
             method=request.method,
             path=request.path,
@@ -107,7 +108,7 @@ class Receiver:
             account=parts.get("account"),
             query=_query(request),
             headers=request.headers,
-            body=await self._body(request, self._max_attachment if route.uploads else self._max_body),
+            body=body,
             remote=self._remote(request),
             received_at=self._clock.now(),
         )
@@ -118,33 +119,19 @@ class Receiver:
         return name if self._accounts.get(name) else None
 
     def _remote(self, request: web.BaseRequest) -> str:
-        """Who sent it: the last address of `X-Forwarded-For` that no trusted proxy has, else who connected."""
         remote = request.remote or ""
         if not self._trusted_proxies:
             return remote
-        forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-        while forwarded and self._is_trusted(remote):
-            remote = forwarded.pop() or remote
-        return remote
-
-    def _is_trusted(self, remote: str) -> bool:
-        try:
-            address = ip_address(remote)
-        except ValueError:
-            return False
-        return any(address in network for network in self._trusted_proxies)
+        return remote_of(remote, request.headers.getall("X-Forwarded-For", ()), self._trusted_proxies)
 
     async def _body(self, request: web.BaseRequest, most: int) -> bytes:
         if (request.content_length or 0) > most:
             raise Refused(413, f"the body has {request.content_length} bytes; at most {most} are taken")
-        content = request.content
-        if content.is_eof() and content.total_bytes <= most:
-            return content.read_nowait()
         chunks: list[bytes] = []
         size = 0
         try:
             async with asyncio.timeout(self._body_within):
-                async for chunk in content.iter_any():
+                async for chunk in request.content.iter_any():
                     size += len(chunk)
                     if size > most:
                         raise Refused(413, f"the body has more than {most} bytes")
@@ -157,6 +144,12 @@ class Receiver:
             # Nobody hears this any more; it is counted, and is no failure of ours.
             raise Refused(400, "the sender went away before all of the body had come") from None
         return b"".join(chunks)
+
+
+def _at_hand(request: web.BaseRequest, most: int) -> bytes | None:
+    """The body where all of it came with the head, as that of nearly all webhooks does."""
+    content = request.content
+    return content.read_nowait() if content.is_eof() and content.total_bytes <= most else None
 
 
 def _why(error: web.RequestPayloadError) -> str:

@@ -194,7 +194,7 @@ class Renderer:
         whom = of_reply(action, self._address(action, names), doing.facts, names, self._accounts)
         held = None
         if action.answers:
-            content = "\n".join([reply.text, *(file.url or "" for file in reply.attachments)])
+            content = "\n".join([reply.text, *[file.url or "" for file in reply.attachments]])
             held, doing.facts = say(content, doing.facts, self._per_hour)
         doing.promise(path, whom, reply=reply, held=held)
 

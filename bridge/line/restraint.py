@@ -34,9 +34,10 @@ def say(text: str, facts: Facts, per_hour: int) -> tuple[str | None, Facts]:
     memory = facts.memories.get("conversation", EMPTY)
     now = to_ms(facts.now)
     mark = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    if any(one == mark and now - at < _REPEAT_MS for at, one in memory.said):
+    lately = [one for one in memory.said if now - one[0] < _HOUR_MS]
+    if [at for at, one in lately if one == mark and now - at < _REPEAT_MS]:
         return "the same text was sent to this conversation less than a minute ago", facts
-    if sum(now - at < _HOUR_MS for at, _ in memory.said) >= per_hour:
+    if len(lately) >= per_hour:
         why = f"loop breaker: this conversation had {per_hour} automatic replies within an hour (replies_per_hour)"
         return why, facts
     return None, facts.with_memory("conversation", memory.note_said(mark, now, now - _HOUR_MS, per_hour))

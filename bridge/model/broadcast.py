@@ -10,7 +10,7 @@ Batch       some of them, with a cursor from which the rest can be read
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from typing import Literal, get_args
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -199,8 +199,6 @@ class Broadcast:
 
 RunState = Literal["asked", "planning", "running", "paused", "done", "cancelled", "skipped", "failed"]
 AskedBy = Literal["schedule", "rule", "person"]
-
-RUN_STATES: tuple[RunState, ...] = get_args(RunState)
 
 
 class Asked(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,9 @@ from bridge.model.event import NOBODY, Address, Contact, Event
 
 MOST_TIMERS = 100
 """Timers that one conversation may have at a time."""
+MOST_EXTRA = 100
+"""Further facts that are kept of a contact, the latest: a page that tells other ones with each message would else have
+the conversation grow without end, and it is read and written whole with every event."""
 HUMAN_ACTIVE_FOR = timedelta(minutes=15)
 """A human counts as active in a conversation this long after an agent wrote."""
 
@@ -186,6 +189,13 @@ def known(old: Contact, new: Contact) -> Contact:
         email=new.email or old.email,
         phone=new.phone or old.phone,
         language=new.language or old.language,
-        extra={**old.extra, **new.extra},
+        extra=_latest(old.extra, new.extra),
     )
     return old if both == old else both
+
+
+def _latest(old: Mapping[str, object], new: Mapping[str, object]) -> Mapping[str, object]:
+    if not new:
+        return old
+    both = {**{name: value for name, value in old.items() if name not in new}, **new}
+    return dict(list(both.items())[-MOST_EXTRA:])

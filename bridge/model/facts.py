@@ -46,6 +46,11 @@ def variables(facts: Facts, groups: Mapping[str, str] | None = None) -> dict[str
     }
     if conversation.assigned is not None:
         talk["assigned"] = conversation.assigned
+    person = dict(contact.extra)
+    for name in CONTACT_FIELDS:
+        if (value := getattr(contact, name)) is not None:
+            person[name] = value
+    person["memory"] = facts.memory("contact")
     names: dict[str, object] = {
         "account": event.account,
         "platform": event.platform,
@@ -53,11 +58,7 @@ def variables(facts: Facts, groups: Mapping[str, str] | None = None) -> dict[str
         "sender": event.sender,
         "now": facts.now,
         "event": {"raw": event.raw, "at": event.at},
-        "contact": {
-            **contact.extra,
-            **{name: value for name in CONTACT_FIELDS if (value := getattr(contact, name)) is not None},
-            "memory": facts.memory("contact"),
-        },
+        "contact": person,
         "conversation": talk,
         "memory": facts.memory(),
         "account_memory": facts.memory("account"),

@@ -188,16 +188,17 @@ class ActionForm(Form):
     @classmethod
     def _parted(cls, value: object) -> object:
         """A key with a dot in it is an operation of a platform, `{}` or nothing being its arguments."""
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not any("." in key for key in value):
             return value
         operations = {key: inner for key, inner in value.items() if "." in key}
         rest = {key: inner for key, inner in value.items() if "." not in key}
-        return {**rest, OPERATION: operations} if operations else rest
+        return {**rest, OPERATION: operations}
 
     @property
     def given(self) -> tuple[str, ...]:
         """What it does, in the words of the file: one thing, once it is checked."""
-        return (*(verb for verb in _VERBS if verb in self.model_fields_set), *self.operations)
+        written = self.model_fields_set
+        return (*[verb for verb in _VERBS if verb in written], *self.operations)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -213,7 +214,3 @@ class ActionForm(Form):
             if getattr(self, key) is not None and self.after is None:
                 raise ValueError(f'"{key}" goes with "after"')
         return self
-
-
-OperationForm.model_rebuild()
-CallForm.model_rebuild()

@@ -1,8 +1,9 @@
 """From checked forms to the values of bridge.model: rules with their actions and places, calendars."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from bridge.errors import Place, Problem
 from bridge.model.event import Address
@@ -52,7 +53,7 @@ def build_rule(form: RuleForm, node: Node, compiling: Compiling) -> Rule:
         burst=form.burst,
         even_if_human=form.even_if_human,
         examples=tuple(_example(one, node.at("examples", i)) for i, one in enumerate(form.examples or ())),
-        places=dict(_places(node, ("do", "examples"))),
+        places=_places(node, ("do", "examples")),
     )
 
 
@@ -62,17 +63,22 @@ def _limit(form: RuleForm) -> Limit | None:
     return Limit(times=form.limit.times, per=form.limit.per, within=form.limit.within)
 
 
-def _places(node: Node, without: tuple[str, ...] = (), before: str = "") -> Iterator[tuple[str, Place]]:
+def _places(node: Node, without: tuple[str, ...] = ()) -> dict[str, Place]:
     """Where each key below `node` stands, by its path."""
-    for key, inner in node.inside.items():
-        if key not in without:
-            path = f"{before}{key}"
-            yield path, node.keys[key] if isinstance(key, str) else inner.place
-            yield from _places(inner, (), f"{path}.")
+    places: dict[str, Place] = {}
+    waiting = [("", node, without)]
+    while waiting:
+        before, node, without = waiting.pop()
+        for key, inner in node.inside.items():
+            if key not in without:
+                path = f"{before}{key}"
+                places[path] = node.keys[key] if isinstance(key, str) else inner.place
+                if inner.inside:
+                    waiting.append((f"{path}.", inner, ()))
+    return places
 
 
-@dataclass(frozen=True, slots=True)
-class _Actions:
+class _Actions(Struct, frozen=True):
     """Builds actions, with those inside them; `around` is how many stand around the one that is built."""
 
     problems: list[Problem]
@@ -121,7 +127,7 @@ class _Actions:
             to=_address(form.to) if isinstance(form, OperationForm) else None,
             keep=dict(form.remember or {}),
             then=self._inside(form.then, node.at("then")),
-            places=dict(_places(node, ("then",))),
+            places=_places(node, ("then",)),
         )
 
 
@@ -142,7 +148,7 @@ def _reply(form: ReplyForm, node: Node) -> ReplyAction:
         attachments=tuple(File(url=file.url, name=file.name) for file in form.attachments or ()),
         quick_replies=tuple(form.quick_replies or ()),
         language=form.language,
-        places=dict(_places(node)),
+        places=_places(node),
     )
 
 
@@ -163,7 +169,7 @@ def _address(to: To | None) -> Address | None:
 
 
 def _example(form: ExampleForm, node: Node) -> Example:
-    given = form.model_dump(by_alias=True, exclude_none=True)
+    given = form.said()
     expect = given.pop("expect")
     return Example(place=node.place, given=given, expect=expect)
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pkgutil import resolve_name
 from zoneinfo import ZoneInfo
 
-import holidays
+from msgspec import Struct
 
 from bridge.errors import did_you_mean
 
@@ -23,8 +23,7 @@ Days = tuple[date, date]
 """The first and the last of days on end."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Hours:
+class Hours(Struct, frozen=True, kw_only=True):
     """A calendar. `weekly` has the spans of each day of the week, Monday first; `holidays` may be empty.
 
     A span belongs to the day on which it begins: a night shift that begins before a holiday goes on into it.
@@ -113,7 +112,9 @@ def _date(text: str) -> date:
 
 def public_holidays(country: str, region: str | None) -> Mapping[date, str]:
     """The public holidays of a country (ISO 3166 code) or of one of its regions. Raises ValueError."""
-    regions = holidays.list_supported_countries().get(country)
+    # It takes as long to load as everything else of a calendar, and most rulebooks name no country.
+    holidays = resolve_name("holidays")
+    regions: Sequence[str] | None = holidays.list_supported_countries().get(country)
     if regions is None:
         raise ValueError(f'no holidays are known for the country "{country}": write its code, for example DE or UA')
     if region is not None and region not in regions:

@@ -5,7 +5,7 @@ Each checks what it is given and says how it is written in the JSON Schema that 
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -30,6 +30,8 @@ _AMOUNT = r"\s*[0-9]{1,12}(\.[0-9]{1,6})?\s*"
 DURATION = rf"^{_AMOUNT}(ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?)\s*$"
 MISTAKE = "patternErrorMessage"
 """The keyword under which the language server of editors looks for what it says of a text that a pattern refuses."""
+SAID = "errorMessage"
+"""The same for everything else."""
 NO_DURATION = 'Write a number and ms, s, m, h, d or w, for example "10m".'
 NO_SIZE = 'Write a number of bytes, or such as "500 kB" or "1 MiB".'
 SIZE = rf"^{_AMOUNT}([bB]|[kKmMgG][iI]?[bB])\s*$"
@@ -39,6 +41,16 @@ class Form(BaseModel):
     """A mapping in a rule file: unknown keys are errors, nothing is converted."""
 
     model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+    def said(self) -> dict[str, Any]:
+        """What it says, by the keys of the file: plain values, and forms as mappings."""
+        known = type(self).model_fields
+        said = {
+            known[name].alias or name: value.said() if isinstance(value, Form) else value
+            for name, value in vars(self).items()
+            if value is not None and name in known
+        }
+        return said | (self.model_extra or {})
 
 
 class ListOrOne:
@@ -77,8 +89,21 @@ def text_as(key: str, form: type[Form]) -> BeforeValidator:
 
 
 def exactly_one(keys: tuple[str, ...]) -> JsonDict:
-    """What the JSON Schema says of a mapping that has one of these keys."""
-    return {"oneOf": [{"required": [key]} for key in keys]}
+    """What the JSON Schema says of a mapping that has one of these keys.
+
+    A second one is marked where it stands. A plain `oneOf` would mark the whole mapping, and editors would say of it
+    that it "matches multiple schemas".
+    """
+    *others, last = (f'"{key}"' for key in keys)
+    said = f"Write one of {', '.join(others)} and {last}, not several."
+    return {
+        "if": {"not": {"anyOf": [{"required": [key]} for key in keys[1:]]}},
+        "then": {"required": [keys[0]]},
+        "dependentSchemas": {
+            key: {SAID: said, "properties": dict.fromkeys(keys[number:], False)}
+            for number, key in enumerate(keys[:-1], 1)
+        },
+    }
 
 
 def like(pattern: str, mistake: str | None = None) -> WithJsonSchema:

@@ -132,6 +132,11 @@ def _existence(part: object) -> tuple[str, bool] | None:
     return None
 
 
+def _told(part: object) -> tuple[str, bool] | None:
+    """What a part tells of whether which field is known."""
+    return (part.field.name, True) if isinstance(part, Test) else _existence(part)
+
+
 def _leaf_implies(one: object, other: object) -> bool:
     if isinstance(one, If) and isinstance(other, If):
         # An expression over the groups of patterns depends on the other lines of its own rule.
@@ -154,10 +159,8 @@ def _leaves_disjoint(one: object, other: object) -> bool:
         return one.field.name == other.field.name and (
             _apart(one.matcher, other.matcher) or _apart(other.matcher, one.matcher)
         )
-    said = _existence(one), _existence(other)
-    names = [(part.field.name, True) for part in (one, other) if isinstance(part, Test)]
-    told = [existence for existence in (*said, *names) if existence is not None]
-    return len(told) == 2 and told[0][0] == told[1][0] and told[0][1] != told[1][1]
+    told, others = _told(one), _told(other)
+    return told is not None and others is not None and told[0] == others[0] and told[1] != others[1]
 
 
 def covers(wide: Matcher, narrow: Matcher) -> bool:

@@ -29,49 +29,66 @@ _FILTER_BYTES = 64 * 1024
 _FEW = 128
 """Up to so many pieces are looked for one by one; for more, the text is taken to pieces."""
 
-Where = tuple[str, How]
-
 
 class Finder(Protocol):
-    """Finds, in one field and in one way, the numbers of the rules that an event lights up."""
+    """Finds, in the value of one field and in one way, the numbers of the rules that it lights up."""
 
-    def find(self, facts: Facts, into: list[int]) -> None: ...
+    def find(self, value: object, into: list[int]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Values, words, or parts of an address: found in a dictionary, however many rules there are."""
+    """Values, or parts of a text or an address: found in a dictionary, however many rules there are."""
 
-    field: Field
     how: How
     rules: Mapping[Hashable, tuple[int, ...]]
 
-    def find(self, facts: Facts, into: list[int]) -> None:
-        value = self.field.read(facts)
-        if value is None:
-            return
+    def find(self, value: object, into: list[int]) -> None:
         rules = self.rules
-        if self.how in GRAMS and len(rules) <= _FEW and isinstance(value, str):
-            text = folded(value).text
-            found: Iterable[Hashable] = [gram for gram in rules if str(gram) in text]
-        else:
-            found = found_in(self.how, value)
-        for each in found & rules.keys() if isinstance(found, frozenset) else found:
+        for each in found_in(self.how, value):
             if each in rules:
                 into.extend(rules[each])
+
+
+class Words:
+    """Words: those that a text has are compared with those that rules look for all at once."""
+
+    __slots__ = ("_rules", "_words")
+
+    def __init__(self, rules: Mapping[str, tuple[int, ...]]) -> None:
+        self._rules = rules
+        self._words = frozenset(rules)
+
+    def find(self, value: object, into: list[int]) -> None:
+        if isinstance(value, str):
+            for word in self._words & folded(value).runs:
+                into.extend(self._rules[word])
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A few pieces of text, looked for one by one."""
+
+    rules: Mapping[str, tuple[int, ...]]
+
+    def find(self, value: object, into: list[int]) -> None:
+        if isinstance(value, str):
+            text = folded(value).text
+            for piece, numbers in self.rules.items():
+                if piece in text:
+                    into.extend(numbers)
 
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
     """Bounds in their order: those that a value reaches lie together, and one search finds where they end."""
 
-    field: Field
     how: How
     bounds: tuple[Any, ...]
     rules: tuple[int, ...]
 
-    def find(self, facts: Facts, into: list[int]) -> None:
-        amount = amount_of(self.field.read(facts))
+    def find(self, value: object, into: list[int]) -> None:
+        amount = amount_of(value)
         if amount is None:
             return
         bisect = bisect_left if self.how in ("above", "at_most") else bisect_right
@@ -87,11 +104,9 @@ class Patterns:
     condition, was measured at two to six times the cost.
     """
 
-    field: Field
     filters: tuple[tuple[Any, tuple[tuple[int, ...], ...]], ...]
 
-    def find(self, facts: Facts, into: list[int]) -> None:
-        value = self.field.read(facts)
+    def find(self, value: object, into: list[int]) -> None:
         if not isinstance(value, str):
             return
         text = folded(value).utf8
@@ -102,10 +117,10 @@ class Patterns:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The rules for one kind of event and sender: those always asked, and the finders of the others."""
+    """The rules for one kind of event and sender: those always asked, and what finds the others in each field."""
 
     always: tuple[int, ...]
-    finders: tuple[Finder, ...]
+    fields: tuple[tuple[Field, tuple[Finder, ...]], ...]
 
 
 class RuleIndex:
@@ -133,33 +148,33 @@ class RuleIndex:
         if shelf is None:
             return ()
         lit: list[int] = []
-        for finder in shelf.finders:
-            finder.find(facts, lit)
+        for field, finders in shelf.fields:
+            value = field.read(facts)
+            if value is not None:
+                for finder in finders:
+                    finder.find(value, lit)
         numbers: Iterable[int] = shelf.always
         if lit:
             lit.extend(shelf.always)
             numbers = sorted(set(lit))
         rules, account = self._rules, event.account
-        found = [rules[number] for number in numbers]
-        return [rule for rule in found if not rule.accounts or account in rule.accounts]
+        return [rule for number in numbers if not (rule := rules[number]).accounts or account in rule.accounts]
 
 
 def _shelf(rules: Sequence[Rule], numbers: Sequence[int]) -> Shelf:
     offers = {number: _offers(rules[number]) for number in numbers}
     common = Counter(_shared(anchor) for sets in offers.values() for one in sets for anchor in one)
     always: list[int] = []
-    chosen: dict[Where, dict[Hashable, list[int]]] = {}
-    fields: dict[str, Field] = {}
+    chosen: dict[Field, dict[How, dict[Hashable, list[int]]]] = {}
     for number, sets in offers.items():
         if not sets:
             always.append(number)
             continue
         for anchor in min(sets, key=lambda one: sum(_weight(anchor, common) for anchor in one)):
-            fields[anchor.field.name] = anchor.field
-            where = (anchor.field.name, anchor.key.how)
-            chosen.setdefault(where, {}).setdefault(anchor.key.what, []).append(number)
-    finders = tuple(_finder(fields[name], how, found) for (name, how), found in chosen.items())
-    return Shelf(always=tuple(always), finders=finders)
+            how, what = anchor.key
+            chosen.setdefault(anchor.field, {}).setdefault(how, {}).setdefault(what, []).append(number)
+    fields = ((field, tuple(_finder(*one) for one in found.items())) for field, found in chosen.items())
+    return Shelf(always=tuple(always), fields=tuple(fields))
 
 
 def _offers(rule: Rule) -> Sequence[frozenset[Anchor]]:
@@ -178,14 +193,16 @@ def _weight(anchor: Anchor, common: Counter[Hashable]) -> int:
     return common[_shared(anchor)] + (8 if anchor.is_bound or anchor.key.how == "pattern" else 0)
 
 
-def _finder(field: Field, how: How, found: Mapping[Any, Sequence[int]]) -> Finder:
+def _finder(how: How, found: Mapping[Any, Sequence[int]]) -> Finder:
     if how in BOUNDS:
         reached = sorted((bound, number) for bound, numbers in found.items() for number in numbers)
-        return Ranges(field, how, tuple(bound for bound, _ in reached), tuple(number for _, number in reached))
-    if how != "pattern":
-        return Table(field, how, {what: tuple(numbers) for what, numbers in found.items()})
-    patterns = [(str(what), tuple(numbers)) for what, numbers in found.items()]
-    return Patterns(field, tuple(_filters(patterns)))
+        return Ranges(how, tuple(bound for bound, _ in reached), tuple(number for _, number in reached))
+    rules = {what: tuple(numbers) for what, numbers in found.items()}
+    if how == "pattern":
+        return Patterns(tuple(_filters([*rules.items()])))
+    if how == "run":
+        return Words(rules)
+    return Pieces(rules) if how in GRAMS and len(rules) <= _FEW else Table(how, rules)
 
 
 def _filters(patterns: Sequence[tuple[str, tuple[int, ...]]]) -> Iterable[tuple[Any, tuple[tuple[int, ...], ...]]]:

@@ -10,6 +10,8 @@ from bridge.rulebook.urls import parse_url
 
 Bound = Literal["above", "below", "at_least", "at_most"]
 How = Literal["same", "run", "gram1", "gram2", "gram3", "start", "end", "pattern", "segment", "label", "query"] | Bound
+# Written as `int | float`, it would be made anew each time that an event is looked at.
+_NUMBERS = (int, float)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 
 
@@ -70,7 +72,7 @@ def as_number(value: object) -> int | float | None:
     """The number that a value is, or that a short text says: what templates remember is text."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
+    if isinstance(value, _NUMBERS):
         return value
     if isinstance(value, str) and len(value) < 40 and _NUMBER.fullmatch(value):
         return float(value) if "." in value else int(value)
@@ -91,6 +93,6 @@ def identities(value: object) -> list[tuple[str, Hashable]]:
         return same
     if isinstance(value, bool):
         return [("flag", value)]
-    if isinstance(value, int | float):
+    if isinstance(value, _NUMBERS):
         return [("number", value)]
     return [("duration", value)] if isinstance(value, timedelta) else []

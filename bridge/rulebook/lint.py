@@ -1,6 +1,7 @@
 """What only the whole rulebook can tell: names used twice, rules that nothing ever reaches, two that answer at once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 
 from bridge.errors import Place, Problem
@@ -156,9 +157,15 @@ def _in_vain(rule: Rule) -> str | None:
     if never_holds(rule.when):
         return "its conditions contradict one another"
     for name, words in (("kind", rule.on), ("sender", rule.senders), ("account", rule.accounts)):
-        if words and disjoint(rule.when, Test(KNOWN[name], Same(sorted(words)))):
+        if words and disjoint(rule.when, _asked_for(name, words)):
             return f'its "when" asks for another {name} than {" or ".join(sorted(words))}'
     return None
+
+
+@lru_cache(maxsize=256)
+def _asked_for(name: str, words: frozenset[str]) -> Test:
+    """Rules share a few kinds, senders and accounts."""
+    return Test(KNOWN[name], Same(sorted(words)))
 
 
 def _unheard_of(rule: Rule) -> str | None:
@@ -179,7 +186,8 @@ def answered_twice(rules: Sequence[Rule]) -> Iterator[Problem]:
     for rule in rules:
         if not _replies(rule):
             continue
-        for sign, said in _signs(rule):
+        signs = list(_signs(rule))
+        for sign, said in signs:
             before = next((one for one in earlier.get(sign, ())[-_NEAR:] if _together(one, rule)), None)
             if before is not None:
                 message = (
@@ -189,7 +197,7 @@ def answered_twice(rules: Sequence[Rule]) -> Iterator[Problem]:
                 yield Problem(place=rule.place, message=message, warning=True)
                 break
         if not rule.stop:
-            for sign, _ in _signs(rule):
+            for sign, _ in signs:
                 earlier.setdefault(sign, []).append(rule)
 
 

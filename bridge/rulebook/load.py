@@ -1,10 +1,12 @@
 """Read a directory of rule files into one Rulebook: whole, or not at all."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from bridge.errors import Place, Problem, RulebookError, did_you_mean
 from bridge.model.broadcast import Audience, Broadcast

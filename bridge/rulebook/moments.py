@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 from bridge.model.facts import Facts
 from bridge.model.rule import Calendar
 from bridge.rulebook.calendars import Span
@@ -36,8 +38,7 @@ class Opening:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class TimeOfDay:
+class TimeOfDay(Struct, frozen=True):
     """The time of day in a zone lies within one of `spans` (minutes after midnight; one may go on over midnight)."""
 
     zone: ZoneInfo

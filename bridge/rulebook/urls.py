@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import re2
+from msgspec import Struct
 
 from bridge.rulebook.folding import fold, phrase_of
 
@@ -19,8 +19,7 @@ _DROPPED = re.compile(r"[\t\r\n]")
 _AUTHORITY = re.compile(r"[^/?#]*//([^/?#]*)")
 
 
-@dataclass(slots=True)
-class Url:
+class Url(Struct):
     """An address as conditions see it: percent-decoded, case-folded, without empty segments."""
 
     host: str

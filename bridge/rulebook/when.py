@@ -1,10 +1,11 @@
 """From a checked `when` to a condition: every matcher must fit the type of its field."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import get_args
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from bridge.errors import Place, Problem, RulebookError, did_you_mean
 from bridge.rulebook.calendars import Hours, Span
@@ -42,8 +43,7 @@ _SAID: Mapping[Type, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Compiling:
+class Compiling(Struct, frozen=True, kw_only=True):
     """What conditions are compiled with; what is wrong with them is added to `problems`.
 
     `calendars` has None for a calendar that is there and has a mistake; `zone` is that of a time of day without one.
@@ -134,7 +134,7 @@ def _field(name: str, form: MatcherForm, node: Node, compiling: Compiling) -> li
         message = f'"{name}" is not one of the contact\'s own fields: did you mean "{meant}"?'
         compiling.wrong(node.key_place(name), message, warning=True)
     parts: list[Part] = []
-    for word, wanted in form.model_dump(by_alias=True, exclude_none=True).items():
+    for word, wanted in form.said().items():
         if field.type not in FITS[word]:
             fitting = ", ".join(known for known, types in FITS.items() if field.type in types)
             message = f'"{word}" does not fit "{name}", which is {_SAID[field.type]}: use {fitting}'

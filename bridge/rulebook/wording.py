@@ -55,6 +55,8 @@ def _empties(node: Node, around: tuple[str | int, ...] = ()) -> Iterator[tuple[N
 
     Only what a platform sends may be empty, and the arguments of an operation: "edna.thread:".
     """
+    if not node.gaps:
+        return
     in_action = len(around) > 1 and around[-2] in ("do", "then") and isinstance(around[-1], int)
     for key, inner in node.inside.items():
         if inner.value is None:
@@ -166,6 +168,8 @@ def _forms_at(form: type[Form], loc: tuple[str | int, ...]) -> list[type[Form]]:
 
 
 def _inside(form: type[Form], part: str | int) -> list[type[Form]]:
+    # A form that names one below it in its file does not know that one before.
+    form.model_rebuild()
     for name, field in form.model_fields.items():
         if part == (field.alias or name):
             return list(_forms(field.annotation))

@@ -7,13 +7,13 @@ place: duplicate keys, anchors and aliases, tags, several documents in one file,
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
+from msgspec import Struct
 from yaml import MarkedYAMLError, ScalarNode
 from yaml.events import (
-    CollectionStartEvent,
     DocumentStartEvent,
-    Event,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
@@ -31,19 +31,27 @@ _LARGEST = 2**63 - 1
 _STARTS = "0123456789+-.~nNtTfF"
 """How a plain scalar begins that is no text; most begin otherwise, and need not be asked further."""
 
-Path = tuple[str | int, ...]
+Happening = Any
+"""An event of PyYAML's parser. Its stubs know of events without a place; the parser in C gives none of those."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Node:
-    """A piece of a file: its plain value, its place, and in a mapping or list the nodes inside and the keys' places."""
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+"""What is inside a text or a number. Most nodes are one, and need no mapping of their own."""
+
+
+class Node(Struct, kw_only=True, gc=False):
+    """A piece of a file: its plain value, its place, and in a mapping or list the nodes inside and the keys' places.
+
+    It has `gaps` where a key or a dash in it, however deep, has nothing after it.
+    """
 
     file: str
     line: int
     column: int
     value: object = None
-    inside: dict[str | int, "Node"] = field(default_factory=dict)
-    keys: dict[str, Place] = field(default_factory=dict)
+    inside: Mapping[str | int, "Node"] = _NOTHING
+    keys: Mapping[str, Place] = _NOTHING
+    gaps: bool = False
 
     @property
     def place(self) -> Place:
@@ -120,11 +128,6 @@ def _after(before: str, file: str) -> Place:
     return Place(file=file, line=line, column=len(before) - before.rfind("\n"))
 
 
-def _position(event: Event) -> tuple[int, int]:
-    mark = event.start_mark
-    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
-
-
 class _Composer:
     """Builds nodes from parser events.
 
@@ -134,7 +137,8 @@ class _Composer:
     def __init__(self, file: str, loader: CCoreLoader) -> None:
         self._file = file
         self._loader = loader
-        self._next: Callable[[], Event] = loader.get_event
+        self._next: Callable[[], Happening] = loader.get_event
+        self._read: dict[str, object] = {}
 
     def document(self) -> Node | None:
         node: Node | None = None
@@ -145,30 +149,30 @@ class _Composer:
                 node = self._node(self._next(), 1)
         return None if node is None or node.value is None else node
 
-    def _events(self) -> Iterator[Event]:
+    def _events(self) -> Iterator[Happening]:
         while self._loader.check_event():
             yield self._next()
 
-    def _wrong(self, event: Event, message: str) -> RulebookError:
+    def _wrong(self, event: Happening, message: str) -> RulebookError:
         return _wrong(self._place(event), message)
 
-    def _place(self, event: Event) -> Place:
-        line, column = _position(event)
-        return Place(file=self._file, line=line, column=column)
+    def _place(self, event: Happening) -> Place:
+        mark = event.start_mark
+        return Place(file=self._file, line=mark.line + 1, column=mark.column + 1)
 
-    def _refuse_marks(self, event: Event) -> None:
-        """Refuse what is an anchor or an alias, or has a tag."""
-        if not isinstance(event, (ScalarEvent, CollectionStartEvent)) or event.anchor is not None:
-            raise self._wrong(
+    def _marked(self, event: Happening) -> RulebookError:
+        """It is an anchor or an alias, or has a tag."""
+        if event.anchor is not None:
+            return self._wrong(
                 event, "anchors (&) and aliases (*) are not used in rule files: write it out, or quote it"
             )
-        if event.tag is not None:
-            raise self._wrong(event, f"tags are not used in rule files: remove {event.tag}, or quote the text")
+        return self._wrong(event, f"tags are not used in rule files: remove {event.tag}, or quote the text")
 
-    def _node(self, event: Event, depth: int) -> Node:
-        self._refuse_marks(event)
-        line, column = _position(event)
-        node = Node(file=self._file, line=line, column=column)
+    def _node(self, event: Happening, depth: int) -> Node:
+        if event.anchor is not None or event.tag is not None:
+            raise self._marked(event)
+        mark = event.start_mark
+        node = Node(file=self._file, line=mark.line + 1, column=mark.column + 1)
         if isinstance(event, ScalarEvent):
             node.value = self._scalar(event)
             return node
@@ -181,47 +185,58 @@ class _Composer:
         return node
 
     def _list(self, node: Node, depth: int) -> None:
+        inside: dict[str | int, Node] = {}
         values: list[object] = []
         while not isinstance(event := self._next(), SequenceEndEvent):
             inner = self._node(event, depth + 1)
-            node.inside[len(values)] = inner
+            inside[len(values)] = inner
             values.append(inner.value)
-        node.value = values
+            if inner.value is None or inner.gaps:
+                node.gaps = True
+        node.inside, node.value = inside, values
 
     def _mapping(self, node: Node, depth: int) -> None:
+        inside: dict[str | int, Node] = {}
+        keys: dict[str, Place] = {}
         values: dict[str, object] = {}
         while not isinstance(event := self._next(), MappingEndEvent):
-            key = self._key(event)
-            place = self._place(event)
-            if key in node.keys:
-                raise _wrong(place, f'"{key}" stands here a second time; it is already at {node.keys[key]}')
+            key, place = self._key(event), self._place(event)
+            if key in keys:
+                raise _wrong(place, f'"{key}" stands here a second time; it is already at {keys[key]}')
             inner = self._node(self._next(), depth + 1)
-            node.keys[key] = place
-            node.inside[key] = inner
-            values[key] = inner.value
-        node.value = values
+            keys[key], inside[key], values[key] = place, inner, inner.value
+            if inner.value is None or inner.gaps:
+                node.gaps = True
+        node.inside, node.keys, node.value = inside, keys, values
 
-    def _key(self, event: Event) -> str:
+    def _key(self, event: Happening) -> str:
         if not isinstance(event, ScalarEvent):
             raise self._wrong(event, "a key must be a word, not a list or a mapping; quote {{ ... }}")
-        self._refuse_marks(event)
+        if event.anchor is not None or event.tag is not None:
+            raise self._marked(event)
         key: str = event.value
         return key
 
-    def _scalar(self, event: ScalarEvent) -> object:
+    def _scalar(self, event: Happening) -> object:
         """A plain scalar may be a number, true, false or null; a quoted one is a text."""
-        if not event.implicit[0] or event.value[:1] not in _STARTS:
-            return event.value
-        tag = self._loader.resolve(ScalarNode, event.value, (True, False))
+        text: str = event.value
+        if not event.implicit[0] or text[:1] not in _STARTS:
+            return text
+        if text not in self._read:
+            self._read[text] = self._plain(text, event)
+        return self._read[text]
+
+    def _plain(self, text: str, event: Happening) -> object:
+        tag = self._loader.resolve(ScalarNode, text, (True, False))
         if tag == "tag:yaml.org,2002:str":
-            return event.value
-        if len(event.value) > 40:
+            return text
+        if len(text) > 40:
             raise self._wrong(event, "a number of more than 40 digits: put it in quotes if it is a text")
-        value: object = self._loader.construct_object(ScalarNode(tag, event.value))
+        value: object = self._loader.construct_object(ScalarNode(tag, text))
         if isinstance(value, float) and not math.isfinite(value):
-            raise self._wrong(event, f"{event.value} is not a finite number")
+            raise self._wrong(event, f"{text} is not a finite number")
         if isinstance(value, int) and abs(value) > _LARGEST:
-            raise self._wrong(event, f"{event.value} is too large for a number: put it in quotes if it is a text")
+            raise self._wrong(event, f"{text} is too large for a number: put it in quotes if it is a text")
         return value
 
 
@@ -233,6 +248,8 @@ def shown(value: object, at_most: int = 60) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         short = value if len(value) <= at_most else value[: at_most - 1] + "…"
+        if short.isprintable():
+            return f'"{short}"'
         return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in short) + '"'
     if isinstance(value, Mapping):
         return "a mapping"

@@ -49,7 +49,9 @@ def _listen(value: object) -> Listen:
 
 
 def _public_url(value: object) -> str:
-    wrong = ValueError(f'"{value}" is not the address of a web server: write for example "https://bridge.example.com"')
+    # A URL with a user may hold a password.
+    shown = "a URL with a user" if "@" in str(value) else f'"{value}"'
+    wrong = ValueError(f'{shown} is not the address of a web server: write for example "https://bridge.example.com"')
     if not isinstance(value, str) or re.search(r"[\s\x00-\x1f\x7f]", value):
         raise wrong
     try:

@@ -7,11 +7,11 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.model.budget import Spent
 from bridge.model.delivery import URGENCIES, Urgency
 from bridge.model.quantity import Rate
+from bridge.store.insert import insert_or_change
 from bridge.store.locks import lock
 from bridge.store.prepared import Prepared, among, as_list
 from bridge.store.rows import dump
@@ -71,12 +71,7 @@ class _Kept:
 
 _read = msgspec.json.Decoder(_Document).decode
 _FIND = Prepared(select(budgets.c.account, budgets.c.document).where(among(budgets.c.account, "accounts")))
-_OLD, _NEW = sqlite.insert(budgets), postgresql.insert(budgets)
-_KEEP = Prepared(
-    _OLD.on_conflict_do_update(index_elements=["account"], set_={"document": _OLD.excluded.document}),
-    ["account", "document"],
-    postgresql=_NEW.on_conflict_do_update(index_elements=["account"], set_={"document": _NEW.excluded.document}),
-)
+_KEEP = Prepared(insert_or_change(budgets, "account", ["document"]), ["account", "document"])
 
 
 def take_turns(connection: Connection, items: Sequence[Ask]) -> list[Turns]:

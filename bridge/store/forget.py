@@ -1,6 +1,6 @@
 """Forget: a person's rows are deleted, and what remains of them in the files is overwritten."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,12 @@ from bridge.clock import from_ms
 from bridge.errors import StoreError
 from bridge.model.event import Event
 from bridge.store import tables
-from bridge.store.person import SAID, SHORTEST, Person
+from bridge.store.person import SAID, SHORTEST, Person, parts
 from bridge.store.postgres import is_postgres
 from bridge.store.rows import dump
 from bridge.store.runs import ENDS
 from bridge.store.tables import deliveries, events, runs
 from bridge.store.transitions import move
-
-AT_ONCE = 500
 
 
 def erase(connection: Connection, person: Person, now: int) -> None:
@@ -29,7 +27,7 @@ def erase(connection: Connection, person: Person, now: int) -> None:
 
     Raises StoreError while something is being sent to them, or planned.
     """
-    for some in _parts(person.deliveries):
+    for some in parts(person.deliveries):
         claimed = select(func.count()).where(deliveries.c.id.in_(some), deliveries.c.state == "claimed")
         if count := connection.scalar(claimed):
             raise StoreError(
@@ -57,13 +55,8 @@ def erase(connection: Connection, person: Person, now: int) -> None:
 
 
 def _drop(connection: Connection, key: Column[Any], keys: Collection[Any]) -> None:
-    for some in _parts(keys):
+    for some in parts(keys):
         connection.execute(delete(key.table).where(key.in_(some)))
-
-
-def _parts(keys: Collection[Any]) -> Iterator[list[Any]]:
-    every = sorted(keys)
-    return (every[begin : begin + AT_ONCE] for begin in range(0, len(every), AT_ONCE))
 
 
 def _empty_event(connection: Connection, number: int, now: int) -> None:

@@ -63,18 +63,9 @@ _AGAIN: dict[State, Prepared] = {
 }
 
 
-def count_replayable(connection: Connection, chosen: Filter) -> int:
-    """How many of the chosen deliveries are dead or unknown."""
-    return _count(connection, and_(chosen.where(), text(TROUBLE)))
-
-
 def count_cancellable(connection: Connection, chosen: Filter) -> int:
     """How many of the chosen deliveries are queued."""
-    return _count(connection, and_(chosen.where(), _QUEUED))
-
-
-def _count(connection: Connection, which: ColumnElement[bool]) -> int:
-    return connection.scalar(select(func.count()).select_from(deliveries).where(which)) or 0
+    return connection.scalar(select(func.count()).select_from(deliveries).where(chosen.where(), _QUEUED)) or 0
 
 
 def replay(
@@ -85,11 +76,14 @@ def replay(
     most: int | None = None,
 ) -> list[int]:
     """Queue dead and unknown deliveries again, with their time to live begun anew; gives their numbers, the oldest
-    first, `most` at most."""
+    first, `most` at most.
+
+    What has failed since `now` is left alone: whoever replays many bit by bit gives each of them one second chance.
+    """
     rows = _locked(
         connection,
         select(deliveries.c.id, deliveries.c.account, deliveries.c.lane, deliveries.c.state)
-        .where(chosen.where(), text(TROUBLE))
+        .where(chosen.where(), text(TROUBLE), deliveries.c.finished_at <= to_ms(now))
         .order_by(deliveries.c.id)
         .limit(most),
     )
@@ -123,11 +117,15 @@ def _busy(connection: Connection, lanes: set[str]) -> set[str]:
 def cancel(connection: Connection, chosen: Filter, now: datetime, most: int | None = None) -> list[int]:
     """Call off queued deliveries; gives their numbers, the oldest first, `most` at most.
 
-    What is being sent already goes on, and so does what comes after the cancelled in their conversations.
+    What is being sent already goes on, and so does what comes after the cancelled in their conversations. What was made
+    since `now` is left alone: whoever calls off many bit by bit comes to an end while new ones are made.
     """
     rows = _locked(
         connection,
-        select(deliveries.c.id, deliveries.c.lane).where(chosen.where(), _QUEUED).order_by(deliveries.c.id).limit(most),
+        select(deliveries.c.id, deliveries.c.lane)
+        .where(chosen.where(), _QUEUED, deliveries.c.created_at <= to_ms(now))
+        .order_by(deliveries.c.id)
+        .limit(most),
     )
     if rows:
         connection.execute(

@@ -12,7 +12,7 @@ from bridge.model.delivery import Delivery, Settled
 from bridge.model.finding import facts_in
 from bridge.observe import log
 from bridge.store.prepared import Prepared, among, as_list
-from bridge.store.rows import conversation_from, conversation_row
+from bridge.store.rows import conversation_document, conversation_from, wake_at
 from bridge.store.tables import conversations
 
 LONGEST_FACT = 2000
@@ -22,7 +22,8 @@ _FIND = Prepared(select(conversations.c.key, conversations.c.document).where(amo
 _KEEP = Prepared(
     update(conversations)
     .where(conversations.c.key == bindparam("which"))
-    .values(wake_at=bindparam("wakes"), document=bindparam("whole"))
+    .values(wake_at=bindparam("wakes"), document=bindparam("whole")),
+    ("wakes", "whole", "which"),
 )
 
 
@@ -52,8 +53,8 @@ def learn(connection: Connection, lessons: Sequence[Lesson]) -> None:
         command = lesson.delivery.command
         if command is not None and command.conversation in known:
             known[command.conversation] = _learned(*known[command.conversation], lesson)
-    rows = [conversation_row(key, conversation, memory) for key, (conversation, memory) in known.items()]
-    _KEEP.run(connection, [{"which": row["key"], "wakes": row["wake_at"], "whole": row["document"]} for row in rows])
+    rows = [(wake_at(one), conversation_document(one, memory), key) for key, (one, memory) in known.items()]
+    _KEEP.write(connection, rows)
 
 
 def _learned(conversation: Conversation, memory: Memory, lesson: Lesson) -> tuple[Conversation, Memory]:

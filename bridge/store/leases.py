@@ -57,7 +57,8 @@ class Begun(Struct, frozen=True, kw_only=True):
 _BEGIN = Prepared(
     stay("claimed")
     .where(deliveries.c.id == bindparam("number"), deliveries.c.worker == bindparam("who"))
-    .values(unsure_since=func.coalesce(deliveries.c.unsure_since, bindparam("since", type_=BigInteger)))
+    .values(unsure_since=func.coalesce(deliveries.c.unsure_since, bindparam("since", type_=BigInteger))),
+    ("since", "number", "who"),
 )
 
 
@@ -65,6 +66,11 @@ _RENEW = Prepared(
     stay("claimed")
     .where(among(deliveries.c.id, "numbers"), deliveries.c.worker == bindparam("who"))
     .values(wake_at=bindparam("until", type_=BigInteger))
+)
+_LATE = Prepared(
+    select(deliveries.c.id, deliveries.c.lane)
+    .where(text(CLAIMED), deliveries.c.wake_at <= bindparam("now"))
+    .limit(_AT_ONCE)
 )
 _OWN = Prepared(
     select(deliveries.c.id).where(
@@ -78,8 +84,8 @@ def begin(connection: Connection, items: Sequence[Begun]) -> list[bool]:
 
     Gives whether each delivery is still its worker's: what was not begun before its lease ran out, another may send.
     """
-    rows = [{"number": one.delivery, "who": one.worker, "since": to_ms(one.at)} for one in items]
-    if _BEGIN.run(connection, rows) == len(items):
+    rows = [(to_ms(one.at), one.delivery, one.worker) for one in items]
+    if _BEGIN.write(connection, rows) == len(items):
         return [True] * len(items)
     numbers = as_list(one.delivery for one in items)
     own = {
@@ -117,12 +123,13 @@ def take_over(connection: Connection, items: Sequence[Heirs]) -> list[int]:
 
 def run_out(connection: Connection, item: Heirs) -> int:
     """Give back what is held past its lease, some of it at a time; gives how many."""
-    late = and_(text(CLAIMED), deliveries.c.wake_at <= to_ms(item.at))
-    rows = connection.execute(select(deliveries.c.id, deliveries.c.lane).where(late).limit(_AT_ONCE)).all()
+    now = to_ms(item.at)
+    rows = _LATE.fetch(connection, now=now)
     if not rows:
         return 0
-    lock(connection, "lane", {row.lane for row in rows})
-    return _abandon(connection, and_(late, deliveries.c.id.in_([row.id for row in rows])), item)
+    lock(connection, "lane", {lane for _, lane in rows})
+    late = and_(text(CLAIMED), deliveries.c.wake_at <= now, deliveries.c.id.in_([number for number, _ in rows]))
+    return _abandon(connection, late, item)
 
 
 def _abandon(connection: Connection, held: ColumnElement[bool], item: Heirs) -> int:

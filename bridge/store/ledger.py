@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.clock import to_ms
-from bridge.model.conversation import Timer, known
+from bridge.model.conversation import Conversation, Memory, Timer, known
 from bridge.model.delivery import Delivery, State, Urgency
 from bridge.model.event import NOBODY, Event
 from bridge.store.failures import PassingError
+from bridge.store.insert import insert_or_change, insert_unless_there
 from bridge.store.locks import lock
 from bridge.store.numbers import numbers
 from bridge.store.outgoing import ours
@@ -19,15 +19,21 @@ from bridge.store.page import RULE_KEY, Page, account_key, contact_key, memory_k
 from bridge.store.postgres import is_postgres
 from bridge.store.prepared import Prepared, among, as_list, in_one_go
 from bridge.store.rows import (
+    GOES_ON,
+    NEW,
+    SELDOM,
+    Row,
     conversation_from,
     conversation_key,
     conversation_row,
-    delivery_row,
     dump,
     event_from,
     event_row,
+    going_on,
     identity,
     memory_from,
+    new_row,
+    seldom_row,
 )
 from bridge.store.runs import ask
 from bridge.store.tables import TIMED, UNFINISHED, aliases, conversations, deliveries, events, memories
@@ -46,7 +52,19 @@ _SHARED = Prepared(
     .with_for_update()
 )
 _NEW_EVENT = Prepared(insert(events), [column.name for column in events.c])
-_NEW_DELIVERY = Prepared(insert(deliveries), [column.name for column in deliveries.c])
+# SQLite's driver takes longer over nothing than over something, so what most new deliveries lack is not named.
+_NEW_DELIVERY = Prepared(insert(deliveries), NEW)
+_NEW_SELDOM = Prepared(insert(deliveries), (*NEW, *SELDOM))
+_NOTHING: Row = (None,) * len(SELDOM)
+# Most events find their conversation open and leave it so. Then SQLite is not given what indexes go by: it would write
+# to them, at places of their own, even where a value is what it was. PostgreSQL sees that by itself; and there the row
+# may be cleared away meanwhile, so that it has to be made again.
+_GO_ON = Prepared(
+    update(conversations)
+    .where(conversations.c.key == bindparam("which"))
+    .values({name: bindparam(name) for name in GOES_ON[:-1]}),
+    GOES_ON,
+)
 _EVENTS = Prepared(select(events.c.id, events.c.body).where(among(events.c.id, "numbers")))
 _DUE = (
     select(conversations.c.key)
@@ -81,14 +99,16 @@ class Ledger(Page):
     ) -> None:
         super().__init__(now)
         self._connection = connection
-        wanted = {conversation_key(event.account, event.conversation) for event in coming}.union(keys)
+        at_hand = [(conversation_key(event.account, event.conversation), event) for event in coming]
+        wanted = {key for key, _ in at_hand}.union(keys)
         with in_one_go(connection):
             lock(connection, "conversation", wanted)
             seen = _REPEATS.ask(connection, identities=as_list({identity(event) for event in coming}))
             found = _CONVERSATIONS.ask(connection, keys=as_list(wanted))
             self._seen = dict(seen())
-            self._conversations = {key: conversation_from(document) for key, document in found()}
-            remembered = self._remembered(self._memory_keys(coming, keys))
+            self._before = {key: conversation_from(document) for key, document in found()}
+            self._conversations = dict(self._before)
+            remembered = self._remembered(self._memory_keys(at_hand, keys))
             self._event_numbers = numbers(connection, "events", len(coming) + len(keys))
             self._delivery_numbers = numbers(connection, "deliveries", len(coming) + len(keys))
             self._memories = {key: memory_from(document) for key, document in remembered()}
@@ -98,12 +118,12 @@ class Ledger(Page):
         waiting = [conversation for key in keys if (conversation := self.conversation(key)) is not None]
         self._earlier = self._events_of(timer for conversation in waiting for timer in conversation.due(self.at))
 
-    def _memory_keys(self, coming: Sequence[Event], keys: Iterable[str]) -> set[str]:
+    def _memory_keys(self, at_hand: Sequence[tuple[str, Event]], keys: Iterable[str]) -> set[str]:
         """Where what is remembered of the contacts is: with what is known of them and what the events tell."""
-        accounts = {event.account for event in coming}
-        wanted = {RULE_KEY} if coming else set()
-        for event in coming:
-            before = self._conversations.get(conversation_key(event.account, event.conversation))
+        accounts = {event.account for _, event in at_hand}
+        wanted = {RULE_KEY} if at_hand else set()
+        for key, event in at_hand:
+            before = self._conversations.get(key)
             earlier = NOBODY if before is None else before[0].contact
             contact = known(earlier, event.contact)
             wanted.add(contact_key(event.account, event.conversation, contact))
@@ -153,12 +173,25 @@ class Ledger(Page):
             _AGE_OUT.run(self._connection, self._aged_out)
         if self.recorded:
             rows = [event_row(one.number, one.mark, one.event, self.at, one.trace) for one in self.recorded]
-            _NEW_EVENT.run(self._connection, rows)
-        if self._changed_conversations:
-            rows = [conversation_row(key, *self._conversations[key]) for key in self._changed_conversations]
-            _KEEP_CONVERSATION.run(self._connection, rows)
+            _NEW_EVENT.write(self._connection, rows)
+        self._write_conversations()
         if self._also_known:
             _ALSO_KNOWN.run(self._connection, [{"name": name, "key": key} for name, key in self._also_known])
+
+    def _write_conversations(self) -> None:
+        alone = not is_postgres(self._connection)
+        going: list[Row] = []
+        turning: list[Row] = []
+        for key in self._changed_conversations:
+            conversation, memory = self._conversations[key]
+            if alone and _goes_on(self._before.get(key), conversation):
+                going.append(going_on(key, conversation, memory))
+            else:
+                turning.append(conversation_row(key, conversation, memory))
+        if going:
+            _GO_ON.write(self._connection, going)
+        if turning:
+            _KEEP_CONVERSATION.write(self._connection, turning)
 
     def _begin_memories(self) -> set[str]:
         """Write what is remembered for whole accounts for the first time: a row that was not there was not locked.
@@ -166,22 +199,23 @@ class Ledger(Page):
         Raises PassingError where another server has begun to remember something for the same account meanwhile.
         """
         begun = {key for key in self._changed_memories if key not in self._stored and not _is_own(key)}
-        if begun and _BEGIN_MEMORY.run(self._connection, self._memory_rows(begun)) < len(begun):
+        if begun and _BEGIN_MEMORY.write(self._connection, self._memory_rows(begun)) < len(begun):
             raise PassingError("another server has begun to remember something for the same account")
         return begun
 
     def _write_memories(self, changed: set[str]) -> None:
         if changed:
-            _KEEP_MEMORY.run(self._connection, self._memory_rows(changed))
+            _KEEP_MEMORY.write(self._connection, self._memory_rows(changed))
 
-    def _memory_rows(self, keys: set[str]) -> list[dict[str, object]]:
-        return [{"key": key, "document": dump(self._memories[key]), "changed_at": self.at} for key in sorted(keys)]
+    def _memory_rows(self, keys: set[str]) -> list[Row]:
+        return [(key, dump(self._memories[key]), self.at) for key in sorted(keys)]
 
     def _write_deliveries(self, claim: Claim) -> tuple[Delivery, ...]:
         lanes = {entry.delivery.lane for entry in self.entries if entry.state == "queued"}
         lock(self._connection, "lane", lanes)
         busy = {lane for (lane,) in _BUSY.fetch(self._connection, lanes=as_list(lanes))}
-        rows: list[dict[str, object]] = []
+        rows: list[Row] = []
+        seldom: list[Row] = []
         claimed: list[Delivery] = []
         until = to_ms(claim.until)
         for entry in self.entries:
@@ -195,25 +229,28 @@ class Ledger(Page):
                 else:
                     state, wake_at = "claimed", until
                     claimed.append(delivery)
-            rows.append(
-                {
-                    **delivery_row(delivery),
-                    "state": state,
-                    "wake_at": wake_at,
-                    "worker": claim.worker if state == "claimed" else None,
-                    "reason": entry.reason,
-                    "detail": entry.detail,
-                    "finished_at": None if entry.state == "queued" else self.at,
-                    "reference": None,
-                }
-            )
-        _NEW_DELIVERY.run(self._connection, rows)
+            row = new_row(delivery, state, wake_at, claim.worker if state == "claimed" else None)
+            finished_at = None if entry.state == "queued" else self.at
+            rest = seldom_row(delivery, entry.reason, entry.detail, finished_at)
+            if rest == _NOTHING:
+                rows.append(row)
+            else:
+                seldom.append((*row, *rest))
+        if rows:
+            _NEW_DELIVERY.write(self._connection, rows)
+        if seldom:
+            _NEW_SELDOM.write(self._connection, seldom)
         return tuple(claimed)
 
 
 def due_conversations(connection: Connection, now: datetime, most: int) -> list[str]:
     """The keys of the conversations with a timer that is due, the earliest first; at most `most`."""
     return list(connection.scalars(_DUE, {"now": to_ms(now), "most": most}))
+
+
+def _goes_on(before: tuple[Conversation, Memory] | None, now: Conversation) -> bool:
+    """Whether nothing has changed of a conversation that is kept by which it is found: its end and its timers."""
+    return before is not None and before[0].ended == now.ended and before[0].timers == now.timers
 
 
 def _is_own(key: str) -> bool:
@@ -224,24 +261,13 @@ def _is_own(key: str) -> bool:
 def _insert(table: Table) -> Prepared:
     """An insert that leaves alone what is there already."""
     names = [column.name for column in table.c]
-    return Prepared(
-        sqlite.insert(table).on_conflict_do_nothing(),
-        names,
-        postgresql=postgresql.insert(table).on_conflict_do_nothing(),
-    )
+    return Prepared(insert_unless_there(table), names)
 
 
 def _upsert(table: Table) -> Prepared:
     names = [column.name for column in table.c]
     changing = [name for name in names if name not in ("key", "account")]
-    old, new = sqlite.insert(table), postgresql.insert(table)
-    return Prepared(
-        old.on_conflict_do_update(index_elements=["key"], set_={name: old.excluded[name] for name in changing}),
-        names,
-        postgresql=new.on_conflict_do_update(
-            index_elements=["key"], set_={name: new.excluded[name] for name in changing}
-        ),
-    )
+    return Prepared(insert_or_change(table, "key", changing), names)
 
 
 _ALSO_KNOWN = _insert(aliases)

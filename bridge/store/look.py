@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.clock import from_ms, to_ms
+from bridge.store.insert import insert_unless_there
 from bridge.store.locks import lock
 from bridge.store.prepared import Prepared
 from bridge.store.rows import dump
@@ -68,11 +68,7 @@ class Mail:
     at: datetime
 
 
-_POST = Prepared(
-    sqlite.insert(mailbox).on_conflict_do_nothing(index_elements=["delivery"]),
-    ["name", "delivery", "body", "at"],
-    postgresql=postgresql.insert(mailbox).on_conflict_do_nothing(index_elements=["delivery"]),
-)
+_POST = Prepared(insert_unless_there(mailbox, "delivery"), ["name", "delivery", "body", "at"])
 
 
 def post(connection: Connection, items: Sequence[Mail]) -> list[None]:

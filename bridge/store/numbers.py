@@ -33,11 +33,12 @@ def numbers(connection: Connection, what: Numbered, at_once: int = 1) -> Iterato
     On PostgreSQL what has to keep its order (the deliveries of a conversation) is locked before they are taken.
     """
     ask = partial(_NEXT[what].ask, connection, many=max(1, at_once))
-    return _taken(ask(), ask) if is_postgres(connection) else _counted(ask())
+    return _taken(ask(), ask) if is_postgres(connection) else _counted(ask)
 
 
-def _counted(found: _Found) -> Iterator[int]:
-    [(first,)] = found()
+def _counted(ask: Callable[[], _Found]) -> Iterator[int]:
+    """Asked for when the first is wanted, which may be never."""
+    [(first,)] = ask()()
     yield from count(first)
 
 

@@ -4,12 +4,13 @@ It reads whole tables, for nothing in the line needs such an index; so it is for
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Connection, and_, or_, select, text
+from sqlalchemy import Column, ColumnElement, Connection, or_, select, text
 
 from bridge.model.event import Contact, Event
 from bridge.store.page import KINDS, alias
@@ -18,6 +19,9 @@ from bridge.store.tables import OF_A_RUN, aliases, attachments, conversations, d
 
 MOST_NAMES = 100
 """Names by which one person is followed; somebody with more is no person, but a value that many share."""
+
+AT_ONCE = 500
+"""Rows that one statement names: drivers take no endless lists of values."""
 
 SHORTEST = 5
 """A shorter name is found in any text."""
@@ -32,8 +36,8 @@ _ON_EVENT = re.compile(r" on event ([0-9]+)$")
 
 @dataclass(kw_only=True, slots=True)
 class Person:
-    """The names by which a person is known, and the keys of their rows. `under_way` counts what is being sent now;
-    `runs` are those of broadcasts that were started for them, or by what they wrote.
+    """The names by which a person is known, and the keys of their rows; `runs` are those of broadcasts that were
+    started for them, or by what they wrote.
 
     `names` hold everywhere; `ids` only in the account that gave them: another's 17 is somebody else.
     """
@@ -47,7 +51,6 @@ class Person:
     aliases: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
     runs: set[int] = field(default_factory=set)
-    under_way: int = 0
 
     def __bool__(self) -> bool:
         rows = (self.conversations, self.events, self.deliveries, self.memories, self.aliases, self.files, self.runs)
@@ -67,9 +70,16 @@ def find_person(connection: Connection, name: str) -> Person:
     _find_deliveries(connection, person)
     _find_runs(connection, person)
     _find_memories(connection, person)
-    kept = connection.scalars(select(attachments.c.token).where(attachments.c.token.in_(person.files)))
-    person.files = set(kept)
+    token = attachments.c.token
+    kept = (connection.scalars(select(token).where(token.in_(some))) for some in parts(person.files))
+    person.files = {one for found in kept for one in found}
     return person
+
+
+def parts(keys: Collection[Any]) -> Iterator[list[Any]]:
+    """The keys, as many at a time as a statement may well name."""
+    every = sorted(keys)
+    return (every[begin : begin + AT_ONCE] for begin in range(0, len(every), AT_ONCE))
 
 
 def _find_conversations(connection: Connection, person: Person, new: Person) -> None:
@@ -154,26 +164,22 @@ def _tokens(event: Event) -> Iterator[str]:
 def _find_deliveries(connection: Connection, person: Person) -> None:
     names = set(map(_plain, person.names))
     d = deliveries.c
+    for column, keys in ((d.event, person.events), (d.lane, person.conversations)):
+        for some in parts(keys):
+            person.deliveries.update(connection.scalars(select(d.id).where(column.in_(some))))
     called = person.names | {who for _, who in person.ids}
     talks = {key.partition("/")[2] for key in person.conversations}
-    about = or_(
-        d.event.in_(person.events),
-        d.lane.in_(person.conversations),
-        _says(d.recipient, called | talks),
-        and_(text(OF_A_RUN), _says(d.person, called)),
-    )
-    for row in connection.execute(
-        select(d.id, d.state, d.event, d.lane, d.recipient, d.person, d.account).where(about)
-    ):
-        ours = row.event in person.events or row.lane in person.conversations
+    looked_at = select(d.id, d.recipient, d.person, d.account)
+    told = [looked_at.where(_says(d.recipient, some)) for some in parts(called | talks)]
+    told.append(looked_at.where(text(OF_A_RUN), _says(d.person, called)))
+    for row in chain.from_iterable(map(connection.execute, told)):
         to = _values(_read(row.recipient))
         # Of those whom a broadcast could not be sent to there is no address, only who they are.
         nobody = not to and not _named(row.person).isdisjoint(map(_plain, called))
         own = names | {_plain(who) for account, who in person.ids if account == row.account}
         in_their_talk = any(_plain(who) in to and f"{row.account}/{who}" in person.conversations for who in talks)
-        if ours or nobody or in_their_talk or not to.isdisjoint(own):
+        if nobody or in_their_talk or not to.isdisjoint(own):
             person.deliveries.add(row.id)
-            person.under_way += row.state == "claimed"
 
 
 def _named(person: str | None) -> set[str]:

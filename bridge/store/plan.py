@@ -1,16 +1,16 @@
 """The recipients of a run: planned in chunks, each once, and let go when their turn comes."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, func, null, select, text, update
 
 from bridge.clock import from_ms, to_ms
 from bridge.model.conversation import Memory
 from bridge.model.delivery import URGENCIES, OnUnknown, Reason, Reply, State
 from bridge.model.event import Address
+from bridge.store.insert import insert_unless_there
 from bridge.store.numbers import numbers
 from bridge.store.prepared import Prepared, among, as_list
 from bridge.store.rows import dump, memory_from
@@ -48,12 +48,39 @@ class Chunk(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-_KNOWN = Prepared(
-    select(deliveries.c.person).where(
-        text(OF_A_RUN), deliveries.c.run == bindparam("number"), among(deliveries.c.person, "people")
+_STANDS = Prepared(
+    select(runs.c.id)
+    .where(
+        runs.c.id == bindparam("number"),
+        runs.c.state == "planning",
+        runs.c.cursor.is_not_distinct_from(bindparam("before")),
     )
+    .with_for_update()
 )
-_NEW = Prepared(insert(deliveries), [column.name for column in deliveries.c])
+_FURTHER = (
+    update(runs)
+    .where(runs.c.id == bindparam("number"))
+    .values(cursor=bindparam("after"), duplicates=runs.c.duplicates + bindparam("known"))
+)
+_COME_FURTHER = Prepared(_FURTHER)
+_COME_TO_THE_END = Prepared(_FURTHER.values(state="running", planned_at=bindparam("now")))
+# Each names the columns that have a value, and no others: SQLite's driver takes longer for nothing than for something.
+_WAITING = (
+    "id", "rule", "action", "account", "lane", "state", "attempts", "recipient", "reply", "created_at", "urgency",
+    "run", "person", "zone", "line", "not_before", "on_unknown",
+)  # fmt: skip
+_ENDED = (
+    "id", "rule", "action", "account", "lane", "state", "attempts", "reason", "detail", "recipient", "reply",
+    "created_at", "finished_at", "urgency", "run", "person", "zone", "line", "on_unknown",
+)  # fmt: skip
+
+
+def _new(names: Sequence[str]) -> Prepared:
+    """An insert that leaves alone who is planned already."""
+    return Prepared(insert_unless_there(deliveries, "run", "person", only=OF_A_RUN), names)
+
+
+_NEW_WAITING, _NEW_ENDED = _new(_WAITING), _new(_ENDED)
 
 
 def plan(connection: Connection, items: Sequence[Chunk]) -> list[bool]:
@@ -62,68 +89,50 @@ def plan(connection: Connection, items: Sequence[Chunk]) -> list[bool]:
 
 
 def _plan(connection: Connection, chunk: Chunk) -> bool:
-    stands = runs.c.id == chunk.run, runs.c.state == "planning", runs.c.cursor.is_not_distinct_from(chunk.before)
-    if connection.execute(select(runs.c.id).where(*stands).with_for_update()).one_or_none() is None:
+    if not _STANDS.fetch(connection, number=chunk.run, before=chunk.before):
         return False
-    people = [one.person for one in chunk.people]
-    known = {person for (person,) in _KNOWN.fetch(connection, number=chunk.run, people=as_list(people))}
-    fresh: dict[str, Planned] = {}
-    for one in chunk.people:
-        if one.person not in known:
-            fresh.setdefault(one.person, one)
-    numbered = zip(numbers(connection, "deliveries", len(fresh)), fresh.values(), strict=False)
-    rows = [_row(one, chunk, number) for number, one in numbered]
-    if rows:
-        _NEW.run(connection, rows)
-    values: dict[str, Any] = {
-        "cursor": chunk.cursor,
-        "duplicates": runs.c.duplicates + len(chunk.people) - len(rows),
-    }
+    waiting, ended = _rows(chunk, numbers(connection, "deliveries", len(chunk.people)))
+    fresh = _NEW_WAITING.write(connection, waiting) if waiting else 0
+    fresh += _NEW_ENDED.write(connection, ended) if ended else 0
+    come = {"number": chunk.run, "after": chunk.cursor, "known": len(chunk.people) - fresh}
     if chunk.last:
-        values |= {"state": "running", "planned_at": to_ms(chunk.at)}
-    connection.execute(update(runs).where(runs.c.id == chunk.run).values(values))
+        _COME_TO_THE_END.execute(connection, now=to_ms(chunk.at), **come)
+    else:
+        _COME_FURTHER.execute(connection, **come)
     return True
 
 
-def _row(one: Planned, chunk: Chunk, number: int) -> dict[str, object]:
-    waits = one.state == "queued"
-    return {
-        "id": number,
-        "event": None,
-        "rule": f"broadcast {chunk.broadcast}",
-        "action": str(chunk.run),
-        "account": chunk.account,
+def _rows(chunk: Chunk, numbered: Iterator[int]) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """The rows of those who wait for their turn, and of those who get nothing, each as its columns are named above."""
+    waiting: list[tuple[object, ...]] = []
+    ended: list[tuple[object, ...]] = []
+    account, run, at = chunk.account, chunk.run, to_ms(chunk.at)
+    rule, action, on_unknown = f"broadcast {chunk.broadcast}", str(run), chunk.on_unknown
+    people: dict[str, Planned] = {}
+    for one in chunk.people:
+        # Of several who are the same person the first counts, whatever it is that they get.
+        people.setdefault(one.person, one)
+    for one, number in zip(people.values(), numbered, strict=False):
         # Each of its own: nobody's message waits for anybody else's.
-        "lane": f"{chunk.account}:run {chunk.run}/{number}",
-        "state": one.state,
-        "wake_at": None,
-        "worker": None,
-        "attempts": 0,
-        "reason": one.reason,
-        "detail": one.detail,
-        "recipient": dump(one.to),
-        "reply": one.reply,
-        "command": None,
-        "created_at": to_ms(chunk.at),
-        "expires_at": None,
-        "finished_at": None if waits else to_ms(chunk.at),
-        "unsure_since": None,
-        "reference": None,
-        "urgency": BROADCAST,
-        "run": chunk.run,
-        "person": one.person,
-        "zone": one.zone,
-        "line": one.line or None,
-        "not_before": 0 if waits else None,
-        "on_unknown": chunk.on_unknown,
-    }
+        lane, to, line = f"{account}:run {run}/{number}", dump(one.to), one.line or None
+        if one.state == "queued":
+            waiting.append(
+                (number, rule, action, account, lane, one.state, 0, to, one.reply, at, BROADCAST,
+                 run, one.person, one.zone, line, 0, on_unknown)
+            )  # fmt: skip
+        else:
+            ended.append(
+                (number, rule, action, account, lane, one.state, 0, one.reason, one.detail, to, one.reply,
+                 at, at, BROADCAST, run, one.person, one.zone, line, on_unknown)
+            )  # fmt: skip
+    return waiting, ended
 
 
 class Release(Struct, frozen=True, kw_only=True):
     """Let go those of a run whose turn it is: as many as keep `window` of them on their way, one every `gap` at most.
 
-    `allowed` gives the first moment at which somebody in a time zone may be written to. What is let go may be sent for
-    as long as `expires`.
+    `allowed` gives the first moment at which somebody in a time zone may be written to; None: everybody always may be.
+    What is let go may be sent for as long as `expires`.
     """
 
     run: int
@@ -132,7 +141,7 @@ class Release(Struct, frozen=True, kw_only=True):
     gap: timedelta
     ahead: timedelta
     expires: timedelta
-    allowed: Callable[[str | None, datetime], datetime]
+    allowed: Callable[[str | None, datetime], datetime] | None
     most: int = 200
 
 
@@ -171,11 +180,19 @@ _READY = Prepared(
 _LET_GO = Prepared(
     update(deliveries)
     .where(deliveries.c.id == bindparam("number"))
-    .values(wake_at=bindparam("due"), expires_at=bindparam("until"), not_before=None)
+    .values(wake_at=bindparam("due"), expires_at=bindparam("until"), not_before=null()),
+    ("due", "until", "number"),
 )
 _PUT_OFF = Prepared(
-    update(deliveries).where(deliveries.c.id == bindparam("number")).values(not_before=bindparam("then"))
+    update(deliveries).where(deliveries.c.id == bindparam("number")).values(not_before=bindparam("then")),
+    ("then", "number"),
 )
+
+
+_GOES_ON = Prepared(
+    select(runs.c.next_turn).where(runs.c.id == bindparam("number"), runs.c.state == "running").with_for_update()
+)
+_NEXT_TURN = Prepared(update(runs).where(runs.c.id == bindparam("number")).values(next_turn=bindparam("turn")))
 
 
 def release(connection: Connection, items: Sequence[Release]) -> list[Released | None]:
@@ -184,17 +201,16 @@ def release(connection: Connection, items: Sequence[Release]) -> list[Released |
 
 
 def _release(connection: Connection, item: Release) -> Released | None:
-    stands = runs.c.id == item.run, runs.c.state == "running"
-    run = connection.execute(select(runs.c.next_turn).where(*stands).with_for_update()).one_or_none()
-    if run is None:
+    run = _GOES_ON.fetch(connection, number=item.run)
+    if not run:
         return None
     on_the_way: int = _ON_THE_WAY.fetch(connection, number=item.run)[0][0]
     now, gap, expires = to_ms(item.at), item.gap.total_seconds() * 1000, round(item.expires.total_seconds() * 1000)
-    turn, latest = max(run.next_turn, now), now + round(item.ahead.total_seconds() * 1000)
-    gone: list[dict[str, object]] = []
-    later: list[dict[str, object]] = []
+    begun = turn = max(run[0][0], now)
+    latest = now + round(item.ahead.total_seconds() * 1000)
+    gone: list[tuple[int, int, int]] = []
+    later: list[tuple[int, int]] = []
     next_at: int | None = None
-    begun = turn
     for number, zone, not_before in _READY.fetch(connection, number=item.run, most=item.most):
         if not_before > now:
             next_at = not_before
@@ -202,19 +218,19 @@ def _release(connection: Connection, item: Release) -> Released | None:
         if on_the_way + len(gone) >= item.window or turn > latest:
             next_at = max(now, turn)
             break
-        allowed = to_ms(item.allowed(zone, from_ms(turn)))
-        if allowed > turn:
-            later.append({"number": number, "then": allowed})
-            next_at = allowed if next_at is None else min(next_at, allowed)
+        then = turn if item.allowed is None else to_ms(item.allowed(zone, from_ms(turn)))
+        if then > turn:
+            later.append((then, number))
+            next_at = then if next_at is None else min(next_at, then)
             continue
-        gone.append({"number": number, "due": turn, "until": turn + expires})
+        gone.append((turn, turn + expires, number))
         turn = begun + round(gap * len(gone))
     if gone:
-        _LET_GO.run(connection, gone)
+        _LET_GO.write(connection, gone)
         say(connection, "deliveries")
-        connection.execute(update(runs).where(runs.c.id == item.run).values(next_turn=turn))
+        _NEXT_TURN.execute(connection, number=item.run, turn=turn)
     if later:
-        _PUT_OFF.run(connection, later)
+        _PUT_OFF.write(connection, later)
     return Released(
         gone=len(gone),
         put_off=len(later),
@@ -224,20 +240,25 @@ def _release(connection: Connection, item: Release) -> Released | None:
 
 
 _MEMORIES = Prepared(select(memories.c.key, memories.c.document).where(among(memories.c.key, "keys")))
-_ALIASES = Prepared(select(aliases.c.name, aliases.c.key).where(among(aliases.c.name, "names")))
+_ALIASES = Prepared(
+    select(aliases.c.name, aliases.c.key).where(among(aliases.c.name, "names")).order_by(aliases.c.name, aliases.c.key)
+)
 
 
 def remembered(
     connection: Connection, people: Sequence[tuple[Sequence[str], Sequence[str]]]
-) -> list[Mapping[str, object]]:
-    """What is remembered of people, each given by the keys of memories and by other names (see `aliases`)."""
+) -> list[Sequence[Mapping[str, object]]]:
+    """What is remembered of people, memory by memory; each is given by the keys of memories and by other names (see
+    `aliases`), and those come in this order."""
     known: dict[str, list[str]] = {}
-    for name, key in _ALIASES.fetch(connection, names=as_list({name for _, names in people for name in names})):
-        known.setdefault(name, []).append(key)
-    theirs = [[*keys, *(key for name in names for key in known.get(name, ()))] for keys, names in people]
-    wanted = {key for keys in theirs for key in keys}
-    found = memories_of(connection, wanted)
-    return [{name: fact for key in keys if key in found for name, fact in found[key].facts.items()} for keys in theirs]
+    if named := {name for _, names in people for name in names}:
+        for name, key in _ALIASES.fetch(connection, names=as_list(named)):
+            known.setdefault(name, []).append(key)
+    theirs = [
+        [*keys, *(key for name in names for key in known.get(name, ()))] if names else keys for keys, names in people
+    ]
+    found = memories_of(connection, {key for keys in theirs for key in keys})
+    return [[found[key].facts for key in keys if key in found] for keys in theirs]
 
 
 def memories_of(connection: Connection, keys: Iterable[str]) -> dict[str, Memory]:

@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import BindParameter, Boolean, Column, ColumnElement, Connection, Dialect, Text, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.visitors import InternalTraversal
 
 from bridge.store import postgres
@@ -90,16 +91,22 @@ class _Form(NamedTuple):
     fixed: Mapping[str, Any]
 
 
+_Rows = Sequence[tuple[Any, ...]]
+
+
 class Prepared:
-    """`columns` are the values that an insert takes; other statements name their own parameters.
+    """`columns` are the values that an insert takes, or the order in which `write` gives the parameters of another
+    statement.
 
     Where the engines have different words for it, `postgresql` is the statement for that one.
     """
 
     def __init__(self, statement: Any, columns: Sequence[str] | None = None, *, postgresql: Any = None) -> None:
         self._statements = {"sqlite": statement, "postgresql": statement if postgresql is None else postgresql}
-        self._columns = None if columns is None else list(columns)
+        # SQLAlchemy's own names are of a kind that is written as no key of JSON.
+        self._columns = [str(name) for name in columns or ()]
         self._compiled = lru_cache(maxsize=4)(self._compile)
+        self._arranged = lru_cache(maxsize=4)(self._arrange)
         self._bulk = lru_cache(maxsize=4)(self._compile_bulk)
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -126,6 +133,31 @@ class Prepared:
         finally:
             cursor.close()
 
+    def write(self, connection: Connection, rows: _Rows) -> int:
+        """As `run`, for the many rows of the line: each has the values of `columns` in their order, without names."""
+        if postgres.is_postgres(connection):
+            return self.run(connection, self._named(rows))
+        sql, arranged = self._arranged(connection.dialect)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.executemany(sql, arranged(rows))
+            return int(cursor.rowcount)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise failure(connection, "could not write", error) from None
+        finally:
+            cursor.close()
+
+    def each(self, connection: Connection, rows: _Rows) -> list[int]:
+        """As `write`; gives how many rows of the table it has changed for each. On SQLite alone. Raises StoreError."""
+        sql, arranged = self._arranged(connection.dialect)
+        cursor = connection.connection.cursor()
+        try:
+            return [cursor.execute(sql, row).rowcount for row in arranged(rows)]
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise failure(connection, "could not write", error) from None
+        finally:
+            cursor.close()
+
     def execute(self, connection: Connection, **values: object) -> int:
         """Execute it once; gives how many rows it has changed, as `run`. Raises StoreError."""
         sql, given, fixed = self._compiled(connection.dialect)
@@ -143,13 +175,16 @@ class Prepared:
         sql, given, fixed = self._compiled(connection.dialect)
         return self._asked(connection, sql, given({**fixed, **values}))
 
-    def ask_for(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Callable[[], Sequence[Any]]:
-        """Execute it for all rows, as `run`, of a statement that tells what it has changed; gives what gives that.
+    def ask_for(self, connection: Connection, rows: _Rows) -> Callable[[], Sequence[Any]]:
+        """Execute it for all rows, as `write`, of a statement that tells what it has changed; gives what gives that.
 
         For PostgreSQL alone, where it is one statement. Raises StoreError, and so does what it gives.
         """
         form = self._bulk(connection.dialect)
-        return self._asked(connection, form.sql, {**form.fixed, "rows": postgres.as_rows(rows)})
+        return self._asked(connection, form.sql, {**form.fixed, "rows": postgres.as_rows(self._named(rows))})
+
+    def _named(self, rows: _Rows) -> list[dict[str, Any]]:
+        return [dict(zip(self._columns, row, strict=True)) for row in rows]
 
     def _asked(self, connection: Connection, sql: str, given: Any) -> Callable[[], Sequence[Any]]:
         cursor = self._executed(connection, "could not read", sql, given)
@@ -176,14 +211,23 @@ class Prepared:
 
     def _compile(self, dialect: Dialect) -> _Form:
         statement = self._statements[dialect.name]
-        compiled = statement.compile(
-            dialect=dialect, column_keys=self._columns, compile_kwargs={"render_postcompile": True}
-        )
+        keys = self._columns if isinstance(statement, Insert) else None
+        compiled = statement.compile(dialect=dialect, column_keys=keys, compile_kwargs={"render_postcompile": True})
         fixed = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
         if compiled.positiontup is None:
             lists = frozenset(name for bind, name in compiled.bind_names.items() if isinstance(bind.type, _List))
             return _Form(str(compiled), partial(postgres.without_nul, lists=lists), fixed)
         return _Form(str(compiled), _in_order(tuple(compiled.positiontup)), fixed)
+
+    def _arrange(self, dialect: Dialect) -> tuple[str, Callable[[_Rows], _Rows]]:
+        """The SQL, and what makes its parameters of rows: most often the rows are that already."""
+        sql, given, fixed = self._compiled(dialect)
+        names = [*self._columns, *fixed]
+        order = given({name: place for place, name in enumerate(names)})
+        if order == tuple(range(len(names))):
+            return sql, lambda rows: rows
+        arranged, values = itemgetter(*order), tuple(fixed.values())
+        return sql, lambda rows: [arranged((*row, *values)) for row in rows]
 
     def _compile_bulk(self, dialect: Dialect) -> _Form:
         statement = postgres.in_bulk(self._statements[dialect.name], self._columns, dialect)

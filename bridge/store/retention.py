@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, func, select, text
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, exists, func, not_, or_, select, text
 
 from bridge.clock import to_ms
 from bridge.store.tables import (
@@ -22,28 +22,43 @@ from bridge.store.tables import (
 
 _NEWEST_EVENT = select(func.max(events.c.id)).scalar_subquery()
 _NEWEST_RUN = select(func.max(runs.c.id)).scalar_subquery()
-_OPTED_OUT = '%"unsubscribed":true%'
-_OVER = ("done", "cancelled", "skipped", "failed")
 _NEWEST_DELIVERY = select(func.max(deliveries.c.id)).scalar_subquery()
+_OVER = ("done", "cancelled", "skipped", "failed")
+_IS_AWAITED = exists().where(
+    conversations.c.key == events.c.account + "/" + events.c.conversation, conversations.c.wake_at.is_not(None)
+)
+"""A follow-up may wait for longer than anything is kept, and is about events of its conversation."""
+_HELD_BACK = ("unsubscribed", "blocked")
+"""Facts because of which no broadcast goes to a contact."""
+_YES = ("true", '"', *"123456789")
+"""How the value of a fact that holds begins: rules may remember a text or a time as well. With a list, the name is that
+of a limited rule, which fired then."""
 
 
 def _old_rows(before: int) -> dict[Table, tuple[Column[Any], ColumnElement[bool]]]:
     """For each table its key, and what is old. The newest event and delivery stay: numbers are counted from them."""
     finished = text(f"NOT ({UNFINISHED})")
     return {
-        events: (events.c.id, and_(events.c.received_at < before, events.c.id < _NEWEST_EVENT)),
+        events: (events.c.id, and_(events.c.received_at < before, events.c.id < _NEWEST_EVENT, not_(_IS_AWAITED))),
         deliveries: (
             deliveries.c.id,
             and_(deliveries.c.created_at < before, finished, deliveries.c.id < _NEWEST_DELIVERY),
         ),
         attempts: (attempts.c.delivery, attempts.c.at < before),
         mailbox: (mailbox.c.id, mailbox.c.at < before),
-        conversations: (conversations.c.key, conversations.c.last_at < before),
-        # Who wants no more news wants none ever.
-        memories: (memories.c.key, and_(memories.c.changed_at < before, memories.c.document.not_like(_OPTED_OUT))),
+        conversations: (
+            conversations.c.key,
+            and_(conversations.c.last_at < before, conversations.c.wake_at.is_(None)),
+        ),
+        memories: (memories.c.key, and_(memories.c.changed_at < before, not_(_is_held_back()))),
         runs: (runs.c.id, and_(runs.c.at < before, runs.c.state.in_(_OVER), runs.c.id < _NEWEST_RUN)),
         attachments: (attachments.c.token, attachments.c.at < before),
     }
+
+
+def _is_held_back() -> ColumnElement[bool]:
+    """Whether it is remembered of somebody that no broadcast goes to them: who wants no more news wants none ever."""
+    return or_(*(memories.c.document.contains(f'"{name}":{yes}') for name in _HELD_BACK for yes in _YES))
 
 
 Old = Mapping[str, tuple[Any, ...]]

@@ -6,7 +6,7 @@ import msgspec
 
 from bridge.clock import from_ms, to_ms
 from bridge.model.conversation import Conversation, Memory
-from bridge.model.delivery import URGENCIES, Command, Delivery, Reply
+from bridge.model.delivery import URGENCIES, Command, Delivery, Reason, Reply, State
 from bridge.model.event import Event
 
 # msgspec reads JSON straight into our values, several times as fast as a parser and then a constructor.
@@ -18,9 +18,8 @@ _reply = msgspec.json.Decoder(Reply).decode
 _command = msgspec.json.Decoder(Command).decode
 _address = msgspec.json.Decoder(dict[str, object]).decode
 
-
-_NO_RUN = dict.fromkeys(("run", "person", "zone", "line", "not_before"))
-"""What only the deliveries of broadcasts have."""
+Row = tuple[object, ...]
+"""The values of a row, in the order of the columns that its statement names."""
 
 
 def identity(event: Event) -> str:
@@ -40,18 +39,9 @@ def dump(value: object) -> str:
     return _encode(value).decode()
 
 
-def event_row(number: int, mark: str, event: Event, received_at: int, trace: object) -> dict[str, object]:
-    """`mark` is the event's identity."""
-    return {
-        "id": number,
-        "identity": mark,
-        "account": event.account,
-        "conversation": event.conversation,
-        "kind": event.kind,
-        "received_at": received_at,
-        "body": dump(event),
-        "trace": dump(trace),
-    }
+def event_row(number: int, mark: str, event: Event, received_at: int, trace: object) -> Row:
+    """All columns of the table. `mark` is the event's identity."""
+    return number, mark, event.account, event.conversation, event.kind, received_at, dump(event), dump(trace)
 
 
 def event_from(body: str) -> Event:
@@ -59,16 +49,40 @@ def event_from(body: str) -> Event:
     return _event(body)
 
 
-def conversation_row(key: str, conversation: Conversation, memory: Memory) -> dict[str, object]:
-    return {
-        "key": key,
-        "account": conversation.account,
-        "last_at": to_ms(conversation.last_at),
-        "ended": int(conversation.ended),
-        "waiting": int(conversation.waiting),
-        "wake_at": min([timer.due for timer in conversation.timers], default=None),
-        "document": dump((conversation, memory)),
-    }
+def conversation_row(key: str, conversation: Conversation, memory: Memory) -> Row:
+    """All columns of the table."""
+    return (
+        key,
+        conversation.account,
+        to_ms(conversation.last_at),
+        int(conversation.ended),
+        int(conversation.waiting),
+        wake_at(conversation),
+        conversation_document(conversation, memory),
+    )
+
+
+GOES_ON = ("last_at", "waiting", "document", "which")
+"""What changes of a conversation that neither ends nor begins, nor waits for anything; `which` is its key."""
+
+
+def going_on(key: str, conversation: Conversation, memory: Memory) -> Row:
+    """The values of `GOES_ON`."""
+    return (
+        to_ms(conversation.last_at),
+        int(conversation.waiting),
+        conversation_document(conversation, memory),
+        key,
+    )
+
+
+def wake_at(conversation: Conversation) -> int | None:
+    """When the first of its timers is due."""
+    return min([timer.due for timer in conversation.timers]) if conversation.timers else None
+
+
+def conversation_document(conversation: Conversation, memory: Memory) -> str:
+    return dump((conversation, memory))
 
 
 def conversation_from(document: str) -> tuple[Conversation, Memory]:
@@ -87,25 +101,46 @@ def address_from(document: str) -> dict[str, object]:
     return _address(document)
 
 
-def delivery_row(delivery: Delivery) -> dict[str, object]:
-    return {
-        "id": delivery.id,
-        "event": delivery.event,
-        "rule": delivery.rule,
-        "action": delivery.action,
-        "account": delivery.account,
-        "lane": delivery.lane,
-        "attempts": delivery.attempts,
-        "recipient": dump(delivery.to),
-        "reply": dump(delivery.reply),
-        "command": None if delivery.command is None else dump(delivery.command),
-        "created_at": to_ms(delivery.created_at),
-        "expires_at": None if delivery.expires_at is None else to_ms(delivery.expires_at),
-        "unsure_since": None if delivery.unsure_since is None else to_ms(delivery.unsure_since),
-        "urgency": URGENCIES.index(delivery.urgency),
-        **_NO_RUN,
-        "on_unknown": delivery.on_unknown,
-    }
+NEW = (
+    "id", "event", "rule", "action", "account", "lane", "state", "wake_at", "worker", "attempts", "recipient", "reply",
+    "created_at", "expires_at", "urgency",
+)  # fmt: skip
+"""What every new delivery has."""
+SELDOM = ("reason", "detail", "command", "finished_at", "unsure_since", "on_unknown")
+"""What few new deliveries have."""
+
+
+def new_row(delivery: Delivery, state: State, wake_at: int | None, worker: str | None) -> Row:
+    """The values of `NEW`."""
+    return (
+        delivery.id,
+        delivery.event,
+        delivery.rule,
+        delivery.action,
+        delivery.account,
+        delivery.lane,
+        state,
+        wake_at,
+        worker,
+        delivery.attempts,
+        dump(delivery.to),
+        dump(delivery.reply),
+        to_ms(delivery.created_at),
+        None if delivery.expires_at is None else to_ms(delivery.expires_at),
+        URGENCIES.index(delivery.urgency),
+    )
+
+
+def seldom_row(delivery: Delivery, reason: Reason | None, detail: str | None, finished_at: int | None) -> Row:
+    """The values of `SELDOM`."""
+    return (
+        reason,
+        detail,
+        None if delivery.command is None else dump(delivery.command),
+        finished_at,
+        None if delivery.unsure_since is None else to_ms(delivery.unsure_since),
+        delivery.on_unknown,
+    )
 
 
 READ = (

@@ -4,8 +4,11 @@ Keys are wide enough to be made without asking another table: "account/conversat
 """
 
 from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Sequence, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Sequence, Table, Text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateIndex
 
 HEAD = "0006"
 """The newest of the migrations, which make just these tables."""
@@ -15,7 +18,15 @@ metadata = MetaData()
 
 def _index(name: str, *columns: str, only: str, unique: bool = False) -> Index:
     """An index of the few rows that `only` holds for, so that it stays small however large the table grows."""
-    return Index(name, *columns, unique=unique, sqlite_where=text(only), postgresql_where=text(only))
+    return Index(name, *columns, unique=unique, info={"only": only})
+
+
+@compiles(CreateIndex)
+def _create(element: CreateIndex, compiler: Any, **options: Any) -> str:
+    """Both engines read the same words; of those that SQLAlchemy has for each, it would load all (see insert.py)."""
+    made: str = compiler.visit_create_index(element, **options)
+    only = element.element.info.get("only")
+    return f"{made} WHERE {only}" if only else made
 
 
 # The few rows that a query is after. Index and query must say it in the same words, without parameters: only then does

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from jinja2 import nodes
 from jinja2.meta import TrackingCodeGenerator
 
-from bridge.templating.rewrite import path_of
+from bridge.templating.rewrite import children, path_of
 from bridge.templating.sandbox import Sandbox
 
 _TARGETS = ("store", "param")
@@ -14,23 +14,29 @@ _NAMED = (nodes.Name, nodes.Getattr, nodes.Getitem)
 Parts = Sequence[nodes.Node]
 """All parts of a template's tree."""
 
-Found = tuple[str, bool, int]
-"""A dotted name, whether something stands by for its absence, and its line."""
+Within = frozenset[tuple[str, str]]
+"""Names that hold others, and those others: `contact.name` where nothing but `contact is defined` was asked."""
+
+Found = tuple[str, str, int]
+"""A dotted name, what of it something stands by for (itself, what holds it, or ""), and its line."""
 
 
-def names_of(tree: nodes.Template, parts: Parts, sandbox: Sandbox) -> tuple[frozenset[str], Mapping[str, int]]:
-    """The names used (`contact`, `contact.name`), and those of them that have no default, with the first line of each.
+def names_of(tree: nodes.Template, parts: Parts, sandbox: Sandbox) -> tuple[frozenset[str], Mapping[str, int], Within]:
+    """The names used (`contact`, `contact.name`), those of them that have no default, with the first line of each, and
+    those that stand where only what holds them was asked for.
 
     A name needs no default after `| default`, in `is defined`, and within an `if` that asks `is defined`.
     """
     free = _undeclared(tree, parts, sandbox) - sandbox.globals.keys()
-    used, needed = set[str](), dict[str, int]()
-    for path, guarded, line in _paths(tree, frozenset(), False):
+    used, needed, within = set[str](), dict[str, int](), set[tuple[str, str]]()
+    for path, asked, line in _paths(tree, frozenset(), False):
         if path.split(".", 1)[0] in free:
             used.add(path)
-            if not guarded:
+            if not asked:
                 needed[path] = min(line, needed.get(path, line))
-    return frozenset(used | free), needed
+            elif asked != path:
+                within.add((asked, path))
+    return frozenset(used | free), needed, frozenset(within)
 
 
 def _undeclared(tree: nodes.Template, parts: Parts, sandbox: Sandbox) -> set[str]:
@@ -82,20 +88,39 @@ def _paths(node: nodes.Node, defined: frozenset[str], guarded: bool) -> Iterator
         case nodes.If() | nodes.CondExpr():
             yield from _branches(node, defined, guarded)
             return
-        case nodes.And():
-            yield from _paths(node.left, defined, guarded)
-            yield from _paths(node.right, defined | _asked(node.left), guarded)
+        case nodes.And() | nodes.Or():
+            # Of the first it is asked whether it is true, of which what is missing says nothing.
+            yield from _paths(node.left, defined, False)
+            asked = _asked(node.left) if isinstance(node, nodes.And) else frozenset[str]()
+            yield from _paths(node.right, defined | asked, guarded)
             return
     if path := path_of(node):
-        known = any(path == name or path.startswith(f"{name}.") for name in defined)
-        yield path, guarded or known, node.lineno or 1
+        yield path, path if guarded else _held(path, defined), node.lineno or 1
         return
-    for child in node.iter_child_nodes():
-        yield from _paths(child, defined, guarded)
+    looked_into = _looked_into(node) if guarded else None
+    for child in children(node):
+        # A default stands by for a value, not for what is done with it: `name | upper` fails before it is reached.
+        yield from _paths(child, defined, child is looked_into)
+
+
+def _held(path: str, defined: frozenset[str]) -> str:
+    """The longest of these names that is `path` or holds it, or ""."""
+    held = [name for name in defined if path == name or path.startswith(f"{name}.")]
+    return max(held, key=len, default="")
+
+
+def _looked_into(node: nodes.Node) -> nodes.Node | None:
+    """That of which `node` is a part; where it is missing, so is the part."""
+    match node:
+        case nodes.Getitem(arg=nodes.Slice()):
+            return None
+        case nodes.Getattr(node=whole) | nodes.Getitem(node=whole):
+            return whole
+    return None
 
 
 def _branches(node: nodes.If | nodes.CondExpr, defined: frozenset[str], guarded: bool) -> Iterator[Found]:
-    yield from _paths(node.test, defined, guarded)
+    yield from _paths(node.test, defined, False)
     then = [node.expr1] if isinstance(node, nodes.CondExpr) else node.body
     for child in node.iter_child_nodes(exclude=("test",)):
         inside = any(child is part for part in then)

@@ -1,17 +1,21 @@
 """Compiling: from a template's source to a program that renders it under a meter, or to what is wrong with it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from threading import Lock
 from types import TracebackType
 
 from jinja2 import Template as Compiled
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.parser import Parser
+from msgspec import Struct
 
 from bridge.clock import Clock
 from bridge.errors import BridgeError
 from bridge.templating.meter import METER, Bounds, Meter, RenderError
-from bridge.templating.names import lines_of, names_of, stored
+from bridge.templating.names import Within, lines_of, names_of, stored
+from bridge.templating.plain import is_plain
 from bridge.templating.rewrite import Finding, check, references, rewrite
 from bridge.templating.sandbox import Sandbox
 
@@ -20,8 +24,11 @@ IN_PLACE = "<in place>"
 
 FAILURES = (
     TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RuntimeError, MemoryError,
+    SyntaxError,
 )  # fmt: skip
-"""What an operation of a template can raise. All of it is the template's fault, or of the values it was given."""
+"""What a template can raise. All of it is the template's fault, or of the values it was given."""
+
+_MAKING = Lock()
 
 
 class TemplateFault(BridgeError):  # noqa: N818 - the fault is that of the template, or of its values
@@ -36,22 +43,37 @@ class Unusable(Exception):  # noqa: N818 - it is a list of findings, which the c
         self.findings = findings
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Program:
-    """A compiled template.
+class Program(Struct, kw_only=True, eq=False):
+    """A template that has been checked.
 
     `uses` are the templates it extends, includes or imports, with their lines; `needs` the names without a default,
-    each with its first line.
+    each with its first line; `within` those where only what holds them was asked for.
     """
 
     file: str
-    compiled: Compiled
     sandbox: Sandbox
     names: frozenset[str]
     needs: Mapping[str, int]
+    within: Within
     stored: frozenset[str]
     uses: tuple[tuple[int, str], ...]
     lines: Mapping[int, frozenset[str]]
+    _make: Callable[[], Compiled]
+    _made: Compiled | None = None
+
+    @property
+    def compiled(self) -> Compiled:
+        """The code. Of a plain text it is made when it is first wanted: a check renders few of a rulebook's texts."""
+        return self._made or self.make()
+
+    def make(self) -> Compiled:
+        """Have the code made, if it has not been yet. Raises what Jinja and Python raise where they refuse a tree."""
+        # The tree is changed on the way, so that no two threads may be at it.
+        with _MAKING:
+            if self._made is None:
+                self._made = self._make()
+                self._make = _no_more
+            return self._made
 
 
 def compile_template(
@@ -92,34 +114,56 @@ def _compile(
 ) -> Program:
     if len(source) > bounds.source:
         raise Unusable([(1, f"the template is longer than {bounds.source:,} characters: divide it into several")])
-    before = METER.set(Meter(bounds, clock))
     try:
-        tree = parse()
-        if findings := sorted(set(check(tree, sandbox, bounds))):
-            raise Unusable(findings)
-        parts = tuple(tree.find_all(nodes.Node))
-        uses = _uses(parts)
-        lines, own = lines_of(parts), stored(parts)
-        names, needs = names_of(tree, parts, sandbox)
-        code = sandbox.compile(rewrite(tree, parts, sandbox), name, file)
-        return Program(
-            file=file,
-            compiled=Compiled.from_code(sandbox, code, sandbox.globals),
-            sandbox=sandbox,
-            names=names,
-            needs=needs,
-            stored=own,
-            uses=uses,
-            lines=lines,
-        )
+        with _metered(bounds, clock):
+            tree = parse()
+            parts, findings = check(tree, sandbox, bounds)
+            if findings:
+                raise Unusable(sorted(set(findings)))
+            uses = _uses(parts)
+            names, needs, within = names_of(tree, parts, sandbox)
+            program = Program(
+                file=file,
+                sandbox=sandbox,
+                names=names,
+                needs=needs,
+                within=within,
+                stored=stored(parts),
+                uses=uses,
+                lines=lines_of(parts),
+                _make=partial(_code, tree, name, file, sandbox, bounds, clock),
+            )
+        if not is_plain(parts):
+            program.make()
+        return program
     except TemplateSyntaxError as error:
         raise Unusable([(error.lineno, _syntax(error.message or "it cannot be read"))]) from None
     except (SyntaxError, RecursionError, MemoryError):
         raise Unusable([(1, "it is nested too deeply: write it in simpler parts")]) from None
     except (ValueError, OverflowError):
         raise Unusable([(1, "it contains a number that is too long, or a character that is none")]) from None
+
+
+@contextmanager
+def _metered(bounds: Bounds, clock: Clock) -> Iterator[None]:
+    """Jinja works out constants when it makes code, which is counted like a render."""
+    before = METER.set(Meter(bounds, clock))
+    try:
+        yield
     finally:
         METER.reset(before)
+
+
+def _code(
+    tree: nodes.Template, name: str | None, file: str, sandbox: Sandbox, bounds: Bounds, clock: Clock
+) -> Compiled:
+    with _metered(bounds, clock):
+        code = sandbox.compile(rewrite(tree, sandbox), name, file)
+        return Compiled.from_code(sandbox, code, sandbox.globals)
+
+
+def _no_more() -> Compiled:
+    raise AssertionError("code is made once; then its tree is let go of")
 
 
 def _uses(parts: Sequence[nodes.Node]) -> tuple[tuple[int, str], ...]:
@@ -127,7 +171,7 @@ def _uses(parts: Sequence[nodes.Node]) -> tuple[tuple[int, str], ...]:
     used = list(references(parts))
     if unnamed := [(line, "write the name of the other template in quotes") for line, name in used if name is None]:
         raise Unusable(unnamed)
-    return tuple((line, name) for line, name in used if name is not None)
+    return tuple(sorted((line, name) for line, name in used if name is not None))
 
 
 def _syntax(message: str) -> str:
@@ -142,7 +186,9 @@ def render(program: Program, variables: Mapping[str, object], meter: Meter) -> s
     before = METER.set(meter)
     try:
         compiled = program.compiled
-        return program.sandbox.concat(compiled.root_render_func(compiled.new_context(dict(variables)))).strip()
+        # Put together here, because Jinja would copy them twice.
+        context = compiled.new_context({**compiled.globals, **variables}, shared=True)
+        return program.sandbox.concat(compiled.root_render_func(context)).strip()
     finally:
         METER.reset(before)
 

@@ -27,6 +27,11 @@ _ALLOWED = (
     nodes.Include, nodes.Import, nodes.FromImport,
 )  # fmt: skip
 
+_HARMLESS = frozenset([
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Getattr, nodes.Getitem, nodes.Compare, nodes.Operand,
+    nodes.CondExpr, nodes.If, nodes.And, nodes.Or, nodes.Not,
+])  # fmt: skip
+"""Allowed parts with nothing to look at, which most are."""
 
 _LONGEST_NAME = 100
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -48,22 +53,36 @@ def path_of(node: nodes.Node) -> str:
         parts.append(name)
 
 
-def check(tree: nodes.Template, sandbox: Sandbox, bounds: Bounds) -> Iterator[Finding]:
-    """Everything in the tree that is not allowed; only the first finding where it is too large or too deep."""
-    count = 0
+def check(tree: nodes.Template, sandbox: Sandbox, bounds: Bounds) -> tuple[list[nodes.Node], list[Finding]]:
+    """All parts of the tree, and what of them is not allowed; where it is too large or too deep, as far as that."""
+    parts: list[nodes.Node] = []
+    found: list[Finding] = []
     waiting: list[tuple[nodes.Node, int]] = [(tree, 0)]
     while waiting:
         node, depth = waiting.pop()
-        count += 1
+        parts.append(node)
         if depth > bounds.nesting:
-            yield node.lineno or 1, f"it is nested more than {bounds.nesting} deep: write it in simpler parts"
-            return
-        if count > bounds.nodes:
-            yield node.lineno or 1, f"the template has more than {bounds.nodes:,} parts: divide it into several"
-            return
+            message = f"it is nested more than {bounds.nesting} deep: write it in simpler parts"
+            return parts, [*found, (node.lineno or 1, message)]
+        if len(parts) > bounds.nodes:
+            message = f"the template has more than {bounds.nodes:,} parts: divide it into several"
+            return parts, [*found, (node.lineno or 1, message)]
         if message := _refused(node, sandbox):
-            yield node.lineno or 1, message
-        waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
+            found.append((node.lineno or 1, message))
+        waiting.extend((child, depth + 1) for child in children(node))
+    return parts, found
+
+
+def children(node: nodes.Node) -> list[nodes.Node]:
+    """The parts right below `node`."""
+    found: list[nodes.Node] = []
+    for name in node.fields:
+        value = getattr(node, name)
+        if isinstance(value, nodes.Node):
+            found.append(value)
+        elif isinstance(value, list):
+            found += [item for item in value if isinstance(item, nodes.Node)]
+    return found
 
 
 def _names(node: nodes.Node) -> Iterator[str]:
@@ -76,6 +95,8 @@ def _names(node: nodes.Node) -> Iterator[str]:
 
 
 def _refused(node: nodes.Node, sandbox: Sandbox) -> str:
+    if type(node) in _HARMLESS:
+        return ""
     # Python normalises the names in what it compiles, which takes quadratic time for a long run of combining marks.
     if any(len(name) > _LONGEST_NAME for name in _names(node)):
         return f"a name has at most {_LONGEST_NAME} characters, and one here has more"
@@ -113,11 +134,8 @@ def references(parts: Iterable[nodes.Node]) -> Iterator[tuple[int, str | None]]:
         yield node.lineno, name.value if isinstance(name, nodes.Const) and isinstance(name.value, str) else None
 
 
-def rewrite(tree: nodes.Template, parts: Iterable[nodes.Node], sandbox: Sandbox) -> nodes.Template:
-    """The tree, of these parts, with meters in it. What it includes or imports sees its variables."""
-    for node in parts:
-        if isinstance(node, nodes.Include | nodes.Import | nodes.FromImport):
-            node.with_context = True
+def rewrite(tree: nodes.Template, sandbox: Sandbox) -> nodes.Template:
+    """The tree, with meters in it. What it includes or imports sees its variables."""
     done: nodes.Template = _Rewriter().visit(tree)
     return done.set_environment(sandbox)  # type: ignore[return-value]  # it returns the node it was called on
 
@@ -127,7 +145,13 @@ def _call(name: str, value: nodes.Node, *args: nodes.Node) -> nodes.Filter:
 
 
 class _Rewriter(NodeTransformer):
-    def visit_Output(self, node: nodes.Output) -> nodes.Output:  # noqa: N802 - Jinja's names
+    def _with_context(self, node: nodes.Include | nodes.Import | nodes.FromImport) -> nodes.Node:
+        node.with_context = True
+        return self.generic_visit(node)
+
+    visit_Include = visit_Import = visit_FromImport = _with_context  # noqa: N815 - Jinja's names
+
+    def visit_Output(self, node: nodes.Output) -> nodes.Output:  # noqa: N802
         node.nodes = [
             part
             if isinstance(part, nodes.TemplateData)

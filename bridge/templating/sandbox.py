@@ -19,6 +19,7 @@ from jinja2.tests import TESTS
 
 from bridge.adapter.dialect import escape_value
 from bridge.model.delivery import Format
+from bridge.templating.code import Code
 from bridge.templating.dates import date_filter
 from bridge.templating.filters import (
     FILTERS,
@@ -95,6 +96,7 @@ class _Loop:
 class Sandbox(ImmutableSandboxedEnvironment):
     """The environment for templates of one format. `templates` are those that others may include, by name."""
 
+    code_generator_class = Code
     intercepted_binops = frozenset(_OPERATORS)
 
     def __init__(self, kind: Format, timezone: tzinfo = UTC) -> None:
@@ -183,19 +185,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _concat(self, parts: Iterable[str]) -> str:
         """Join what is ready to be sent: the text of a macro, a block, or the whole."""
-        if not isinstance(parts, list):
-            parts = self._gather(parts)
-        METER.get().text(sum(map(len, parts)))
-        return self._make("".join(parts))
-
-    def _gather(self, parts: Iterable[str]) -> list[str]:
-        meter, gathered, size = METER.get(), list[str](), 0
+        meter = METER.get()
+        gathered: list[str] = []
+        size = 0
         for part in parts:
             gathered.append(part)
             size += len(part)
             if size > meter.largest:
-                meter.text(size)
-        return gathered
+                # Of what is made part by part, the rest is not made any more.
+                break
+        meter.text(size)
+        return self._make("".join(gathered))
 
     def _out(self, value: object, path: str = "") -> str:
         """`{{ value }}`: the text of a value, escaped for the format unless it is rendered already."""

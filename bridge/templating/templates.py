@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
 
 from jinja2 import Undefined
+from msgspec import Struct
 
 from bridge.clock import Clock, SystemClock
 from bridge.errors import Place, Problem, RulebookError, did_you_mean
 from bridge.model.delivery import Format
 from bridge.templating.meter import Bounds, Meter
+from bridge.templating.names import Within
 from bridge.templating.program import (
     FAILURES,
     IN_PLACE,
@@ -30,17 +31,18 @@ _TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,8})*")
 _ENDINGS: Mapping[str, Format] = {".md.j2": "markdown", ".txt.j2": "plain"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Template:
+class Template(Struct, frozen=True, kw_only=True):
     """A compiled template.
 
     `names` are the variables it uses, with those it includes: top-level names, and dotted ones where they can be
-    told ("contact", "contact.name"). `needs` are those of `names` that must exist, because no default stands by.
+    told ("contact", "contact.name"). `needs` are those of `names` that must exist, because no default stands by;
+    `within` those of which only what holds them was asked for, after that: ("contact", "contact.name").
     """
 
     format: Format
     names: frozenset[str]
     needs: frozenset[str]
+    within: Within = frozenset()
     _program: Program
     _place: str
     _owner: "Templates"
@@ -69,8 +71,7 @@ class Template:
             raise explain(error, self._program, owner.files, self._place) from None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Expression:
+class Expression(Struct, frozen=True, kw_only=True):
     """A compiled `if:` condition: called with the variables, it gives its value, or raises TemplateFault.
 
     `names` are the variables that it uses, as those of a template.
@@ -98,6 +99,7 @@ class Templates:
         self.bounds = bounds or Bounds()
         self.files: dict[str, Program] = {}
         self._sources: dict[str, str] = {}
+        self._translations: dict[str, set[str]] = {}
         self._sandboxes = {kind: Sandbox(kind, timezone) for kind in _ENDINGS.values()}
         self._in_place: dict[str, Program] = {}
         self._made: dict[str, Template] = {}
@@ -174,11 +176,7 @@ class Templates:
 
     def variants(self, name: str) -> tuple[str, ...]:
         """The file of that name and its translations, as far as there are any: `price.md.j2`, `price.uk.md.j2`."""
-        ending = next((ending for ending in _ENDINGS if name.endswith(ending)), "")
-        stem = name.removesuffix(ending)
-        tags = ((file, file.removeprefix(f"{stem}.").removesuffix(ending)) for file in self.known if file != name)
-        translations = [file for file, tag in tags if file == f"{stem}.{tag}{ending}" and _TAG.fullmatch(tag)]
-        return (*([name] if name in self.files else []), *translations)
+        return (*([name] if name in self.files else []), *sorted(self._translations.get(name, ())))
 
     def inline(self, source: str, place: Place) -> Template:
         """The template written at `place` in a rule: plain text. Compiled once for all places with the same text.
@@ -237,17 +235,21 @@ class Templates:
         program = compile_template(text, name, file, self._sandboxes[kind], self.bounds, self.clock)
         self.files[name] = program
         self._sources[name] = text
+        if (original := _translated(name)) is not None:
+            self._translations.setdefault(original, set()).add(name)
         program.sandbox.templates[name] = program.compiled
 
     def _template(self, program: Program, place: str) -> Template:
-        names, needs = set(program.names), set(program.needs)
+        names, needs, within = set(program.names), set(program.needs), set(program.within)
         for used in self.reached(program):
             names.update(_without(used.names, program.stored))
             needs.update(_without(used.needs, program.stored))
+            within.update(pair for pair in used.within if pair[0].split(".", 1)[0] not in program.stored)
         return Template(
             format=program.sandbox.format,
             names=frozenset(names),
             needs=frozenset(needs),
+            within=frozenset(within),
             _program=program,
             _place=place,
             _owner=self,
@@ -308,6 +310,13 @@ def _kind(name: str) -> Format:
 
 def _without(names: Iterable[str], given: frozenset[str]) -> Iterator[str]:
     return (name for name in names if name.split(".", 1)[0] not in given)
+
+
+def _translated(name: str) -> str | None:
+    """The file that the file of this name translates, if its name says so: `price.md.j2` for `price.uk.md.j2`."""
+    ending = next(ending for ending in _ENDINGS if name.endswith(ending))
+    stem, _, tag = name.removesuffix(ending).rpartition(".")
+    return f"{stem}{ending}" if stem and _TAG.fullmatch(tag) else None
 
 
 def _variants(name: str, language: str | None) -> Iterator[str]:

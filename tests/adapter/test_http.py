@@ -8,10 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import uvloop
-from pyreqwest.exceptions import Cause, CauseErrorDetails, ConnectError
 
-from bridge.adapter.failures import DoorError, NeverSent, NoAnswer, told_apart
+from bridge.adapter.failures import DoorError, NeverSent, NoAnswer
 from bridge.adapter.http import MOST, USER_AGENT, Door
 from bridge.adapter.protocol import HttpAnswer, HttpCall
 from bridge.clock import SetClock
@@ -121,7 +119,7 @@ async def test_only_a_trusted_certificate_is_taken(tmp_path: Path, monkeypatch: 
         async with Door(SetClock(NOON)) as door:
             error = await fail(door, a_call(server.url))
         assert isinstance(error, NeverSent)
-        assert error.detail == f"{server.url}: cannot connect: invalid peer certificate: UnknownIssuer"
+        assert error.detail == f"{server.url}: cannot connect: the certificate is not trusted: self-signed certificate"
         assert server.requests == []
         monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
         async with Door(SetClock(NOON)) as door:
@@ -143,7 +141,7 @@ async def test_a_system_without_authorities_is_told_what_to_install(
 @pytest.mark.parametrize(
     ("url", "detail"),
     [
-        ("", "not a URL: relative URL without a base"),
+        ("", "not a URL: input is empty"),
         ("/v1/messages", "not a URL: relative URL without a base"),
         ("http://", "not a URL: empty host"),
         ("http://[::1", "not a URL: invalid IPv6 address"),
@@ -208,14 +206,18 @@ HALF = b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\nhalf"
     ("behave", "reason", "detail"),
     [
         (closes, "network", "no whole answer: connection closed before message completed"),
-        (resets, "network", "no whole answer: Connection reset by peer (os error 104)"),
+        (resets, "network", "no whole answer: Connection reset by peer"),
         (hangs, "timeout", "no whole answer: operation timed out"),
         (
             says(b"HTTP/1.1 200 OK\r\nContent-"),
             "network",
             "no whole answer: connection closed before message completed",
         ),
-        (says(b"SSH-2.0-OpenSSH_9.2\r\n\0\xff" * 9), "network", "no whole answer: invalid HTTP version parsed"),
+        (
+            says(b"SSH-2.0-OpenSSH_9.2\r\n\0\xff" * 9),
+            "network",
+            "no whole answer: it is not HTTP: Expected HTTP/, RTSP/ or ICE/",
+        ),
         (says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 700_000), "network", "no whole answer: message head is too large"),
         (
             says(b"HTTP/1.1 100 Continue\r\n\r\n" * 9, then_hangs=True),
@@ -242,6 +244,15 @@ async def test_closed_without_reading_is_not_taken_for_never_sent(door: Door) ->
         assert server.connections == 1
 
 
+async def test_a_connection_that_is_dropped_at_once_is_not_waited_for(door: Door) -> None:
+    async def behave(connection: Connection) -> None:
+        connection.reset()
+
+    async with serving(behave) as server:
+        # Whether the request was on its way by then, is a matter of chance.
+        assert (await fail(door, a_call(server.url))).reason == "network"
+
+
 async def test_a_connection_that_the_server_has_closed_is_not_used_again(door: Door) -> None:
     async def once(connection: Connection) -> None:
         await connection.request()
@@ -266,22 +277,6 @@ async def test_a_request_read_from_a_used_connection_is_not_sent_again(door: Doo
         assert (await door.call(a_call(server.url), timeout=PATIENT)).status == 200
         assert isinstance(await fail(door, a_call(server.url)), NoAnswer)
         assert (server.connections, len(server.requests)) == (1, 2)
-
-
-@pytest.mark.parametrize(
-    ("causes", "kind", "detail"),
-    [
-        (None, NoAnswer, "ConnectError"),
-        ([f"error for url (http://h/?key={SECRET})"], NoAnswer, "ConnectError"),
-        (["client error (Connect)", f"no way for url (http://h/?key={SECRET})"], NeverSent, "client error (Connect)"),
-        (["client error (SendRequest)", "a new\ncause"], NoAnswer, "a new cause"),
-    ],
-)
-def test_errors_not_seen_yet_are_taken_with_care(causes: list[str] | None, kind: type[DoorError], detail: str) -> None:
-    details = CauseErrorDetails(causes=None if causes is None else [Cause(message=cause) for cause in causes])
-    error = told_apart(ConnectError(f"key={SECRET}", details), "http://h")
-    assert (type(error), error.reason) == (kind, "network")
-    assert error.detail.endswith(f": {detail}")
 
 
 # What is taken of an answer.
@@ -345,18 +340,13 @@ async def test_retry_after_is_given_in_seconds(door: Door, header: str, seconds:
         assert (await door.call(a_call(server.url), timeout=PATIENT)).headers["retry-after"] == seconds
 
 
-@pytest.mark.parametrize(("proxies", "through"), [(False, 0), (True, 1)])
-async def test_a_proxy_of_the_environment_is_used_only_on_request(
-    monkeypatch: pytest.MonkeyPatch, proxies: bool, through: int
-) -> None:
-    for name in ("NO_PROXY", "no_proxy", "REQUEST_METHOD"):
-        monkeypatch.delenv(name, raising=False)
+async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(polite) as proxy, serving(polite) as server:
-        for name in ("http_proxy", "HTTP_PROXY"):
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
-        async with Door(SetClock(NOON), proxies=proxies) as door:
+        async with Door(SetClock(NOON)) as door:
             assert (await door.call(a_call(server.url), timeout=PATIENT)).status == 200
-        assert (proxy.connections, server.connections) == (through, 1 - through)
+        assert (proxy.connections, server.connections) == (0, 1)
 
 
 # Nothing is left behind.
@@ -380,16 +370,3 @@ async def cancelled_calls(count: int) -> int:
 
 async def test_a_cancelled_call_leaves_no_connection_behind() -> None:
     assert await cancelled_calls(30) == 0
-
-
-def test_the_same_on_uvloop() -> None:
-    async def all_of_it() -> None:
-        async with Door(SetClock(NOON)) as door:
-            await test_a_request_arrives_as_it_was_meant(door)
-            await test_a_refused_connection_was_never_sent(door)
-            await test_sent_and_no_whole_answer(door, hangs, "timeout", "no whole answer: operation timed out")
-            await test_an_answer_is_cut(door, endless)
-        assert await cancelled_calls(20) == 0
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(all_of_it())

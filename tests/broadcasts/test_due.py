@@ -24,7 +24,7 @@ def moments(text: str, after: str, count: int = 1000) -> list[Moment]:
 
 
 def told(found: Due) -> tuple[str | None, list[tuple[str, str]]]:
-    return (found.run and found.run.key, [(one.moment.key, one.reason) for one in found.skipped])
+    return (None if found.run is None else found.run.key, [(one.moment.key, one.reason) for one in found.skipped])
 
 
 @pytest.mark.parametrize(

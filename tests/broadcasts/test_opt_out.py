@@ -44,12 +44,12 @@ async def writes(site: Site, text: str, email: str, name: str) -> None:
     await hears(site, text, name, id=f"crm-{name}", email=email)
 
 
-async def hears(site: Site, text: str, conversation: str, **contact: str) -> None:
+async def hears(site: Site, text: str, conversation: str, by: str = "crm", **contact: str) -> None:
     """Another account hears it from a contact of whom it knows this much."""
     event: dict[str, object] = {"id": f"{conversation} {text} {contact}", "kind": "message", "text": text}
     event |= {"conversation": conversation, "contact": contact}
-    headers = {"x-crm-key": "shared-secret-0123456789"}
-    url = f"{site.running.url}/hooks/crm"
+    headers = {f"x-{by}-key": "shared-secret-0123456789"}
+    url = f"{site.running.url}/hooks/{by}"
     async with site.client.post(url, json=event, headers=headers) as answer:
         assert answer.status == 202, await answer.text()
 
@@ -67,6 +67,26 @@ async def test_who_has_opted_out_elsewhere_is_skipped_and_the_reason_is_kept(tmp
             assert set(inbox.got) == {"ann@shop.example", "carl@shop.example"}
             assert outcomes(site)[1] == ("email=bob@shop.example", "cancelled", "opted out")
             assert outcomes(site)[3] == ("email=dora@shop.example", "cancelled", "skip_if: vip is defined")
+
+
+@pytest.mark.parametrize("stopped", ["crm", "desk"])
+async def test_who_has_said_no_to_one_account_has_said_no_whatever_another_remembers(
+    tmp_path: Path, stopped: str
+) -> None:
+    rules = (
+        RULES
+        + "  - {name: box, on: message, when: {text: box}, do: [{remember: {unsubscribed: false}, scope: contact}]}\n"
+    )
+    async with Inbox() as inbox:
+        settings = inbox.account() + CRM + CRM.replace("crm", "desk")
+        files = {"audiences/customers.csv": "email\nann@shop.example\nbob@shop.example\n"}
+        async with a_bridge(tmp_path, settings, rules + OFFER, files=files) as site:
+            for account in ("crm", "desk"):
+                said = "STOP" if account == stopped else "box"
+                await hears(site, said, "ann's talk", account, id=f"{account}-ann", email="ann@shop.example")
+            await over(site, await begin(site))
+            assert outcomes(site)[0] == ("email=ann@shop.example", "cancelled", "opted out")
+            assert set(inbox.got) == {"bob@shop.example"}
 
 
 async def test_an_opt_out_is_kept_when_all_else_is_too_old_to_be(tmp_path: Path) -> None:
@@ -248,7 +268,9 @@ broadcasts:
             await site.say("hello", chatSessionID=sessions[0])
             await site.say("STOP", chatSessionID=sessions[1])
             await over(site, await begin(site))
-            await over(site, await site.running.store.write(runs.ask, Asked(broadcast="listed", moment="1", at=NOON)))
+            number = await site.running.store.write(runs.ask, Asked(broadcast="listed", moment="1", at=NOON))
+            assert number is not None
+            await over(site, number)
             assert [(one["chatSessionID"], one["message"]) for one in fake.received] == [
                 (sessions[0], "news of site"),
                 (sessions[0], "news"),

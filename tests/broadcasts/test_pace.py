@@ -3,30 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bridge.broadcasts.pace import finish, turn
-from bridge.model.quantity import Rate, parse_rate
+from bridge.broadcasts.pace import finish
+from bridge.model.quantity import parse_rate
 
 NOON = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
-
-
-def test_turns_are_evenly_spread() -> None:
-    rate = parse_rate("60/min")
-    assert [turn(n, rate, NOON) for n in (0, 1, 3600)] == [
-        NOON,
-        NOON + timedelta(seconds=1),
-        NOON + timedelta(hours=1),
-    ]
-    assert turn(1_000_000, None, NOON) == NOON
-
-
-@given(times=st.integers(1, 10_000), seconds=st.integers(1, 86_400), first=st.integers(0, 1_000_000))
-def test_no_stretch_of_time_has_more_turns_than_the_rate(times: int, seconds: int, first: int) -> None:
-    rate = Rate(times=times, per=timedelta(seconds=seconds))
-    spread = turn(first + times, rate, NOON) - turn(first, rate, NOON)
-    assert abs(spread - rate.per) <= timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +22,8 @@ def test_no_stretch_of_time_has_more_turns_than_the_rate(times: int, seconds: in
     ],
 )
 def test_the_slowest_counts(rate: str | None, budget: str | None, sent_rate: float | None, minutes: int) -> None:
-    done = finish(600, rate and parse_rate(rate), budget and parse_rate(budget), sent_rate, NOON)
+    own, account = (None if one is None else parse_rate(one) for one in (rate, budget))
+    done = finish(600, own, account, sent_rate, NOON)
     assert done == NOON + timedelta(minutes=minutes)
 
 

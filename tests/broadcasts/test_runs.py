@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -42,14 +43,14 @@ async def shop(
     rules: str = OFFER,
     *,
     clock: SetClock | None = None,
-    **options: object,
+    **options: Any,
 ) -> AsyncIterator[Site]:
     files = {"audiences/customers.csv": people}
     async with a_bridge(directory, inbox.account(**options), rules, files=files, clock=clock) as site:
         yield site
 
 
-async def begin(site: Site, moment: str = "by hand", **more: object) -> int:
+async def begin(site: Site, moment: str = "by hand", **more: Any) -> int:
     asked = Asked(broadcast="offer", moment=moment, at=site.clock.now(), asked_by="person", **more)
     number = await site.running.store.write(runs.ask, asked)
     assert number is not None
@@ -198,8 +199,7 @@ async def test_a_paused_run_sends_nothing_and_a_cancelled_one_never_will(tmp_pat
             await site.running.store.write(runs.hold_back, number)
             await site.until(lambda: "claimed" not in states(site, number))
             out = len(inbox.got)
-            later = site.clock.now() + timedelta(minutes=5)
-            await site.until(lambda until=later: site.clock.now() >= until, tick=1)
+            await site.pass_by(5 * 60, tick=1)
             assert len(inbox.got) == out < 40
         cut = await site.running.store.write(runs.cut_off, runs.CutOff(run=number, at=site.clock.now()))
         assert states(site, number) == {"sent": out, "cancelled": cut}
@@ -233,14 +233,18 @@ async def test_a_bridge_that_stops_goes_on_where_it_was(tmp_path: Path, while_: 
     count, clock = 1200, SetClock(NOON)
     people = customers(count, *(f"USER{number}@shop.example,Twice" for number in range(0, count, 7)))
     async with Inbox() as inbox:
+
+        async def comes_to(site: Site, stop: int) -> None:
+            if while_ == "planning":
+                await site.until(lambda: sum(states(site, number).values()) >= stop * 200)
+            else:
+                await site.until(lambda: len(inbox.got) >= stop * 150)
+
         async with shop(tmp_path, inbox, people, clock=clock) as site:
             number = await begin(site)
         for stop in range(1, 5):
             async with shop(tmp_path, inbox, people, clock=clock) as site:
-                if while_ == "planning":
-                    await site.until(lambda least=stop * 200: sum(states(site, number).values()) >= least)
-                else:
-                    await site.until(lambda least=stop * 150: len(inbox.got) >= least)
+                await comes_to(site, stop)
         async with shop(tmp_path, inbox, people, clock=clock) as site:
             run = await over(site, number)
             assert (run.state, run.duplicates) == ("done", 172)

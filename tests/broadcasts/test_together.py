@@ -19,7 +19,7 @@ from tests.values import NOON
 
 def replay(connection: Connection, numbers: Sequence[int]) -> list[list[int]]:
     hour = timedelta(hours=1)
-    return [intervene.replay(connection, Filter(numbers=(one,)), NOON, lambda _: hour) for one in numbers]
+    return [intervene.replay(connection, Filter(numbers=(one,)), NOON + hour, lambda _: hour) for one in numbers]
 
 
 STOLEN = """

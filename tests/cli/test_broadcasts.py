@@ -57,8 +57,8 @@ def test_list_and_next(tmp_path: Path) -> None:
 
 def test_what_is_misspelt_is_said(tmp_path: Path) -> None:
     place(tmp_path)
-    for command in (["preview", "ofer"], ["send", "ofer"], ["next", "3", "--broadcast", "ofer"]):
-        done = typed(tmp_path, "broadcasts", *command)
+    for words in (["preview", "ofer"], ["send", "ofer"], ["next", "3", "--broadcast", "ofer"]):
+        done = typed(tmp_path, "broadcasts", *words)
         assert (done.returncode, done.stderr.strip()) == (2, 'there is no broadcast "ofer" (did you mean "offer"?)')
     for command in ("status", "pause", "resume", "cancel", "retry", "export"):
         done = typed(tmp_path, "broadcasts", command, "7")

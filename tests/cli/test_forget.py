@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from bridge.clock import SystemClock
 from bridge.errors import StoreError
 from bridge.model.conversation import EMPTY
-from bridge.model.delivery import Attempt, Reply, Sent, Settled
+from bridge.model.delivery import Attempt, Reply, Sent, Settled, Urgency
 from bridge.model.event import NOBODY, Attachment, Contact, Event
 from bridge.store import look
 from bridge.store.ledger import Claim, Ledger
@@ -55,7 +55,7 @@ async def record(store: Store, *events: Event, claim: bool = True) -> None:
             )
             ledger.enqueue(Entry(delivery=made))
         now = CLOCK.now()
-        full = () if claim else [("site", "live")]
+        full: tuple[tuple[str, Urgency], ...] = () if claim else (("site", "live"),)
         under_way = list(ledger.write(Claim(worker="w", until=now, full=full)))
         while under_way:
             delivery = under_way.pop()
@@ -159,6 +159,21 @@ async def test_what_is_queued_for_them_is_never_sent_and_what_is_being_sent_ends
             lambda connection: connection.exec_driver_sql("SELECT state, recipient FROM deliveries").all()
         )
         assert [tuple(row) for row in rows] == [("cancelled", "{}")]
+
+
+async def test_what_stops_halfway_can_be_done_again(tmp_path: Path) -> None:
+    """The rows that tell of a file are there until the file is gone."""
+    with a_store(tmp_path) as store:
+        await fill(store, tmp_path)
+    file = tmp_path / "data/attachments/token-of-ann"
+    file.unlink()
+    file.mkdir()
+    stopped = typed(tmp_path, "forget", "ann-0815", "--yes")
+    assert (stopped.returncode, stopped.stderr.partition(":")[0]) == (2, "data/attachments/token-of-ann")
+    file.rmdir()
+    file.write_bytes(b"a secret of ann")
+    again = typed(tmp_path, "forget", "ann-0815", "--yes")
+    assert (again.returncode, "1 file" in again.stdout, file.exists()) == (0, True, False)
 
 
 async def test_who_is_only_named_by_others_is_said(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from bridge.cli.app import COMMANDS
 from bridge.cli.lazy import load
 from tests.cli.typed import typed
 
-HEAVY = {"aiohttp", "alembic", "apscheduler", "prometheus_client", "pyreqwest", "sqlalchemy", "structlog"}
+HEAVY = {"aiohttp", "alembic", "apscheduler", "httptools", "prometheus_client", "sqlalchemy", "structlog"}
 
 
 def loaded(statement: str) -> set[str]:
@@ -23,6 +23,20 @@ def loaded(statement: str) -> set[str]:
 @pytest.mark.parametrize("module", ["check", "schema"])
 def test_what_works_with_files_loads_neither_server_nor_store(module: str) -> None:
     assert loaded(f"import bridge.cli.{module}") & HEAVY == set()
+
+
+def test_a_check_loads_the_platforms_that_accounts_are_on_and_no_holidays(tmp_path: Path) -> None:
+    (tmp_path / "bridge.toml").write_text('[accounts.chat]\nplatform = "webchat"\n')
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/a.yaml").write_text("rules:\n  - {name: a, on: message, do: [reply: {text: hello}]}\n")
+    config = str(tmp_path / "bridge.toml")
+    modules = loaded(
+        "import typer\nfrom pathlib import Path\nfrom bridge.cli.check import check\n"
+        f"try: check(Path({config!r}))\nexcept typer.Exit as end: assert end.exit_code == 0"
+    )
+    platforms = {name.split(".")[2] for name in modules if name.startswith("bridge.platforms.")}
+    assert platforms == {"registry", "webchat"}
+    assert "holidays" not in modules
 
 
 def test_the_help_loads_no_command() -> None:

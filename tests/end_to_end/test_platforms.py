@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.end_to_end import senders
-from tests.end_to_end.company import SECRETS, Platforms, all_platforms
+from tests.end_to_end.company import SECRETS, SITE_KEY, Platforms, all_platforms
 from tests.end_to_end.senders import BROWSER, DAY, SESSION, Request
 from tests.end_to_end.server import Server
 
@@ -43,7 +43,7 @@ async def upload(server: Server, client: aiohttp.ClientSession, chat: str) -> No
     query = {"chatServer": chat, "chatSessionID": SESSION, "chatAccountToken": "tok1234567890"}
     file = aiohttp.FormData()
     file.add_field("file", PICTURE, filename="photo.png", content_type="image/png")
-    headers = {"apiKey": senders.SITE_KEY}
+    headers = {"apiKey": SITE_KEY}
     url = f"{server.url}/api/v2/chat/addAttachment"
     async with client.post(url, params=query, data=file, headers=headers) as answer:
         assert answer.status == 200, await answer.text()
@@ -231,5 +231,5 @@ async def test_what_is_not_genuine_is_refused_with_a_reason_that_leaks_nothing(t
         finally:
             server.kill()
         assert not any(secret in server.log for secret in SECRETS), server.log
-        told = [json.loads(line) for line in server.log.splitlines() if '"refused"' in line]
-        assert {line.get("account") for line in told} == {None, "tickets", "shop", "support", "crm", "events", "form"}
+        lines = [json.loads(line) for line in server.log.splitlines() if '"refused"' in line]
+        assert {line.get("account") for line in lines} == {None, "tickets", "shop", "support", "crm", "events", "form"}

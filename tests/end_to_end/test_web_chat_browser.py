@@ -1,5 +1,6 @@
 """The web chat in a real browser against the real command: killed and started again while a visitor writes."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -240,7 +241,7 @@ def test_name_and_email_are_asked_for_and_checked(server: Server, context: Brows
     expect(page.get_by_label("E-mail (optional)")).to_be_hidden()
     with page.expect_request("**/chat/message") as sent:
         say(page, "hello")
-    body = sent.value.post_data_json
+    body = json.loads(sent.value.post_data or "")
     assert (body["text"], body["name"], body["email"]) == ("hello", "Olena", "olena@example.com")
     assert "chat-session" not in sent.value.url
     wait_for(page, own=1, replies=1)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from aiohttp import web
 
@@ -52,7 +52,7 @@ class ChatServer:
         port: int = 0,
         log: Path | None = None,
     ) -> None:
-        self.received: list[dict[str, object]] = []
+        self.received: list[dict[str, Any]] = []
         self.refused: list[str] = []
         self.answers: deque[Behaviour] = deque()
         self.url = ""

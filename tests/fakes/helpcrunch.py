@@ -49,7 +49,7 @@ class HelpCrunch(FakePlatform):
         super().__init__()
         self.chats: dict[int, dict[str, Any]] = {}
         self.customers: dict[int, dict[str, Any]] = {}
-        self.changes: list[tuple[str, str, object]] = []
+        self.changes: list[tuple[str, str, Any]] = []
         self.clock = 1603885746.0
         self.messages: list[dict[str, Any]] = []
         self.searches: list[dict[str, Any]] = []

@@ -192,7 +192,7 @@ def check(given: Mapping[str, Any], known: Mapping[str, Field], *, as_text: bool
             raise Wrong(400, f"{name}: wrong type")
         elif isinstance(value, str) and not field.least <= len(value) <= (field.most or len(value)):
             raise Wrong(400, f"{name}: wrong length")
-        elif field.pattern and not re.fullmatch(field.pattern, value):
+        elif field.pattern and not (isinstance(value, str) and re.fullmatch(field.pattern, value)):
             raise Wrong(400, f"{name}: wrong form")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from bridge.lab.check import Checked, check
@@ -39,7 +40,7 @@ def checked(
     )
 
 
-def found(tmp_path: Path, *given: object, **more: object) -> list[str]:
+def found(tmp_path: Path, *given: Any, **more: Any) -> list[str]:
     """The problems as a person reads them, their files named from the working folder."""
     result = checked(tmp_path, *given, **more)
     return [str(problem).replace(f"{tmp_path}/", "") for problem in result.problems]

@@ -160,10 +160,10 @@ def test_an_ability_is_asked_of_every_account_that_may_have_to_answer(tmp_path: 
         (tmp_path / name).mkdir()
     do = "reply: {text: hi, private: true}"
     [problem] = told(tmp_path / "a", do, "shop", account="[shop, site]")
-    assert problem == "6:27: omnidesk cannot send private replies"
+    assert problem == "6:27: omnidesk cannot send private notes"
     [problem] = told(tmp_path / "b", do, "shop", "club")
     assert problem == (
-        '5:27: omnidesk cannot send private replies; name the accounts that can with "account" (this one is "site")'
+        '5:27: omnidesk cannot send private notes; name the accounts that can with "account" (this one is "site")'
     )
     assert told(tmp_path / "c", do, "shop", account="shop") == []
 

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.adapter.account import Account
 from bridge.line.accounts import Accounts
-from bridge.platforms.chayns import ChaynsAccount
-from bridge.platforms.helpcrunch import HelpCrunchAccount
+from bridge.platforms.chayns.account import ChaynsAccount
+from bridge.platforms.helpcrunch.account import HelpCrunchAccount
 from bridge.platforms.registry import ADAPTERS
 from tests.lab.checking import found
 
@@ -19,16 +19,18 @@ MET = "met: {account: shop}"
 GROUPS = "chayns: {account: club, uac_groups: [3, 5]}"
 
 
-def said(tmp_path: Path, audience: str, text: str = "Hello", *, via: str = "shop", more: str = "") -> list[str]:
+def said(
+    tmp_path: Path, audience: str, text: str = "Hello", *, via: str = "shop", more: str = "", rules: str = ""
+) -> list[str]:
     """What is found in a broadcast of this text to this audience, without its place."""
-    rules = f"""
+    book = f"""
 audiences:
   those: {{{audience}}}
 broadcasts:
   - {{name: offer, via: {via}, audience: those, text: "{text}"{more}}}
-"""
+{rules}"""
     accounts: list[Account] = [SHOP, CLUB]
-    return [one.partition(" ")[2] for one in found(tmp_path, rules, accounts=Accounts(accounts, ADAPTERS))]
+    return [one.partition(" ")[2] for one in found(tmp_path, book, accounts=Accounts(accounts, ADAPTERS))]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,16 @@ def test_what_is_sound(tmp_path: Path, audience: str, text: str) -> None:
     [
         (CITY, "{{ name }}", 'not everybody in the audience those has "name": give it a default'),
         (CITY, "{{ custom.plan }}", 'not everybody in the audience those has "custom.plan": give it a default'),
+        (
+            CITY,
+            "{% if custom is defined %}{{ custom.plan }}{% endif %}",
+            'not everybody in the audience those has "custom.plan"',
+        ),
+        (
+            CITY,
+            "{% if contact is defined %}{{ contact.email }}{% endif %}",
+            'not everybody in the audience those has "contact',
+        ),
         (CITY, "{{ contact.email }}", 'not everybody in the audience those has "contact.email": give it a default'),
         (CITY, "{{ nam | default('') }}", 'the audience those has no column "nam" (did you mean "name"?)'),
         (MET, "{{ city | default('') }}", 'the audience those has no column "city"; there are id, name, email, phone'),
@@ -93,3 +105,35 @@ def test_the_columns_of_an_address_are_for_files(tmp_path: Path) -> None:
     assert said(tmp_path, CITY, more=", to: {email: email}") == [
         '"to" names the columns of a file, and the audience those is none: leave it out'
     ]
+
+
+ONE_GIVES_IT = """
+rules:
+  - name: one
+    on: message
+    account: shop
+    when: {text: x}
+    do: [{broadcast: {name: offer, variables: {said: "{{ text }}"}}}]
+"""
+ANOTHER = ONE_GIVES_IT.partition("rules:")[2].replace("one", "two").replace("text: x", "text: y")
+NOT_GIVEN = 'not all that starts offer gives "said" (a schedule gives nothing): give it a default'
+
+
+@pytest.mark.parametrize(
+    ("rules", "more", "given"),
+    [
+        (ONE_GIVES_IT, "", True),
+        (ONE_GIVES_IT + ANOTHER, "", True),
+        (ONE_GIVES_IT + ANOTHER.replace("said:", "other:"), "", False),
+        (ONE_GIVES_IT, ", schedule: {every: 2h}", False),
+    ],
+    ids=["by the only rule", "by both", "by one of two", "by a rule, and not by the schedule"],
+)
+def test_a_variable_is_there_if_whatever_starts_the_broadcast_gives_it(
+    tmp_path: Path, rules: str, more: str, given: bool
+) -> None:
+    assert said(tmp_path, CITY, "{{ said }}", more=more, rules=rules) == ([] if given else [NOT_GIVEN])
+
+
+def test_a_variable_with_a_default_may_be_given_by_some(tmp_path: Path) -> None:
+    assert said(tmp_path, CITY, "{{ said | default('') }}", more=", schedule: {every: 2h}", rules=ONE_GIVES_IT) == []

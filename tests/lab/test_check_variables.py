@@ -51,6 +51,10 @@ SOUND: list[tuple[str, dict[str, str]]] = [
     ("{{ memory.get('x', 'y') }} {{ contact.memory.keys() | length }}", {}),
     ("{{ contact.name | default('you') }}", {}),
     ("{% if contact.name is defined %}{{ contact.name }}{% endif %}", {}),
+    ("{% if contact.name is defined %}{{ contact.name.upper() }}{% endif %}", {}),
+    ("{% if attachment is defined %}{{ attachment.name }}{% endif %}", {}),
+    ("{% if contact is defined %}{{ contact.memory.get('x') }}{% endif %}", {}),
+    ("{% if memory is defined %}{{ memory.order }}{% endif %}", {"when": "{memory.order: {exists: true}}"}),
     ("{% set x = text %}{{ x }} {% for n in range(2) %}{{ loop.index }}{{ n }}{% endfor %}", {}),
     ("{{ url }} {{ kind }}", {"on": "visited"}),
     ("{{ state }}", {"on": "[typing, widget]"}),
@@ -94,6 +98,19 @@ MISSING: list[tuple[str, dict[str, str], str, str]] = [
     ("{{ contact.name }}", {"when": '{if: "contact.name == 1"}'}, "contact.name", "message"),
     ("{{ match.n }}", {"when": r"{text: {matches: '(?P<n>\d+)?'}}"}, "match.n", "message"),
     ("{{ memory.x | default(contact.name) }}{{ memory.x is defined and contact.name }}", {}, "contact.name", "message"),
+    ("{{ contact.name | upper | default('x') }}", {}, "contact.name", "message"),
+    ("{% if contact is defined %}{{ contact.name }}{% endif %}", {}, "contact.name", "message"),
+    ("{% if contact is defined and contact.plan %}x{% endif %}", {}, "contact.plan", "message"),
+    ("{% if event.raw.a is defined %}{{ event.raw.a.b }}{% endif %}", {}, "event.raw.a.b", "message"),
+    (
+        "{% if event.raw is defined %}{{ event.raw.a.b }}{% if event.raw.a is defined %}{{ event.raw.a.b }}{% endif %}"
+        "{% endif %}",
+        {},
+        "event.raw.a",
+        "message",
+    ),
+    ("{% if attachment is defined %}{{ attachment.size }}{% endif %}", {}, "attachment.size", "message"),
+    ("{{ event.raw.a }}{{ event.raw.a.b | default('') }}", {}, "event.raw.a", "message"),
 ]
 
 
@@ -136,6 +153,12 @@ def test_a_misspelt_name_of_the_contact_or_of_memory_is_told_with_the_nearest(tm
     assert mail.startswith(f'"contact.emial" {missing} (did you mean "contact.email"?)')
     assert other.startswith(f'"memory.other" {missing}, because no rule remembers it')
     assert plan.startswith(f'"memory.paln" {missing} (did you mean "plan"?)')
+
+
+def test_what_is_within_something_remembered_is_not_taken_for_misspelt(tmp_path: Path) -> None:
+    text = rule("reply: {text: '{% if memory.order is defined %}{{ memory.order.id }}{% endif %}'}")
+    [problem] = found(tmp_path, text + "      - remember: {order: '{{ text }}'}\n", at=None)
+    assert '"memory.order.id" may be missing in an event of the kind message: give it a default' in problem
 
 
 def later(do: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -205,3 +205,22 @@ async def test_while_the_store_cannot_be_read_a_file_is_to_be_asked_for_again(tm
         await site.running.store.write(lose, None)
         async with site.client.get(site.running.url + path) as answer:
             assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+
+
+async def test_of_a_file_that_could_not_be_noted_nothing_is_left(tmp_path: Path) -> None:
+    def rename(before: str, after: str) -> Callable[[Connection, Sequence[None]], list[None]]:
+        def work(connection: Connection, items: Sequence[None]) -> list[None]:
+            connection.exec_driver_sql(f"ALTER TABLE {before} RENAME TO {after}")
+            return [None]
+
+        return work
+
+    async with a_site(tmp_path, TELL) as (site, _):
+        [(_, _, database)] = site.rows("PRAGMA database_list")
+        folder = Path(database).parent / "attachments"
+        await site.running.store.write(rename("attachments", "lost"), None)
+        assert await upload(site, "photo.png", PNG) == (503, "the event could not be kept; send it again")
+        assert list(folder.iterdir()) == []
+        await site.running.store.write(rename("lost", "attachments"), None)
+        assert await upload(site, "photo.png", PNG) == (200, "Attachment added.")
+        assert [one.name for one in folder.iterdir()] == [told(site)[3].split("/")[2]]

@@ -12,7 +12,7 @@ from bridge.clock import SetClock
 from bridge.line.accounts import Accounts, Known
 from bridge.line.audience import Audiences, NotToldError, OwnCalls
 from bridge.model.broadcast import MetAudience
-from bridge.platforms.helpcrunch import HelpCrunchAccount
+from bridge.platforms.helpcrunch.account import HelpCrunchAccount
 from bridge.platforms.registry import ADAPTERS
 
 

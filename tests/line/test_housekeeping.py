@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from bridge.clock import SetClock
 from bridge.line.duty import Duty
 from bridge.line.housekeeping import Housekeeping
@@ -65,6 +67,83 @@ async def test_what_is_old_goes_and_what_is_new_stays(tmp_path: Path) -> None:
         await site.settle()
         assert [row.id for row in site.rows("SELECT id FROM events ORDER BY id")] == [3, 4]
         assert len(fake.received) == 4
+
+
+async def test_a_file_that_cannot_be_deleted_keeps_its_row_until_it_can(tmp_path: Path) -> None:
+    async with a_site(tmp_path, RULES) as (site, _):
+        await upload(site, "old.png", PNG)
+        await site.settle()
+        (file,) = (tmp_path / "data" / "attachments").iterdir()
+        site.clock.advance(86_400 * 10)
+        file.unlink()
+        file.mkdir()
+        await clear(site, tmp_path, timedelta(days=5))
+        assert counts(site)["attachments"] == 1
+        file.rmdir()
+        file.write_bytes(PNG)
+        await clear(site, tmp_path, timedelta(days=5))
+        assert counts(site)["attachments"] == 0
+        assert not file.exists()
+
+
+LATER = """
+rules:
+  - name: review
+    on: message
+    when: {text: {contains: bought}}
+    do:
+      - after: 120 days
+        do: [{reply: {text: "How do you like it?"}}]
+"""
+
+
+async def test_a_follow_up_that_waits_for_longer_than_things_are_kept_is_not_lost(tmp_path: Path) -> None:
+    async with a_site(tmp_path, LATER) as (site, fake):
+        await site.say("I bought a chair")
+        await site.say("hello", chatSessionID="another-conversation")
+        site.clock.advance(86_400 * 100)
+        await site.say("hello", chatSessionID="a-third-conversation")
+        await clear(site, tmp_path, timedelta(days=90))
+        assert [row.id for row in site.rows("SELECT id FROM events ORDER BY id")] == [1, 3]
+        site.clock.advance(86_400 * 21)
+        await site.until(lambda: fake.received)
+        assert [said["message"] for said in fake.received] == ["How do you like it?"]
+        await site.settle()
+        site.clock.advance(86_400 * 100)
+        await site.say("hello", chatSessionID="a-fourth-conversation")
+        await clear(site, tmp_path, timedelta(days=90))
+        assert counts(site)["conversations"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "kept"),
+    [
+        ("unsubscribed", "true", True),
+        ("unsubscribed", "since Monday", True),
+        ("unsubscribed", "1774612800", True),
+        ("blocked", "true", True),
+        ("unsubscribed", "false", False),
+        ("blocked", "false", False),
+        ("vip", "true", False),
+    ],
+)
+async def test_who_wants_no_news_wants_none_ever(tmp_path: Path, fact: str, value: str, kept: bool) -> None:
+    """The rule has the name of the fact and a limit, so that its name stands in the memory too."""
+    rules = f"""
+rules:
+  - name: {fact}
+    on: message
+    limit: {{times: 5, per: contact}}
+    do:
+      - remember: {{{fact}: {value}}}
+        scope: contact
+"""
+    async with a_site(tmp_path, rules) as (site, _):
+        await site.say("no more, please", emailAddress="ann@shop.example")
+        site.clock.advance(86_400 * 10)
+        await clear(site, tmp_path, timedelta(days=5))
+        assert counts(site)["memories"] == kept
+        assert len(site.rows("SELECT name FROM aliases")) == kept
 
 
 async def test_a_retention_of_nothing_keeps_everything(tmp_path: Path) -> None:

@@ -101,9 +101,9 @@ def test_every_number_is_taken_from_its_least_on(served: Served, operation: str,
         wrong += [least - 1, str(least - 1)]
     if operation != "addAttachment":
         wrong += [1.5, True, [], {}, 10**30, 1e300]
-    for value in wrong[1:]:
-        reply = send(served, operation, {**least_fields(served, operation), field.name: value})
-        assert (reply.status, reply.message.partition(":")[0]) == (400, field.name), (value, reply)
+    for one in wrong[1:]:
+        reply = send(served, operation, {**least_fields(served, operation), field.name: one})
+        assert (reply.status, reply.message.partition(":")[0]) == (400, field.name), (one, reply)
 
 
 REQUIRED = [
@@ -136,7 +136,7 @@ def a_call(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
     """An operation whose fields are right but for some: replaced, left out, or added."""
     operation = draw(st.sampled_from(POSTS))
     names = [field.name for field in OPERATIONS[operation].fields]
-    changed = draw(st.dictionaries(st.sampled_from(names) | ANY_TEXT, ANY_JSON, max_size=4))
+    changed: dict[str, object] = draw(st.dictionaries(st.sampled_from(names) | ANY_TEXT, ANY_JSON, max_size=4))
     return operation, changed
 
 

@@ -1,5 +1,6 @@
 """Render: what the actions of rules come to, for the customer, for others, and when a template fails."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.fakes.helpcrunch import KEY as HELPCRUNCH_KEY
 from tests.fakes.helpcrunch import HelpCrunch
 from tests.platforms.omnidesk_calls import an_account
 from tests.rulebook.books import facts, rules_of
-from tests.running import SESSION, a_bridge, a_site, site
+from tests.running import KEY, SESSION, a_bridge, a_site, site
 
 SITE = an_account()
 
@@ -127,12 +128,14 @@ rules:
 async def test_limits_hold_in_every_scope_over_events_and_accounts(tmp_path: Path) -> None:
     async with ChatServer() as fake:
         second = site(fake, "second", api_keys=["key-of-the-second"])
-        async with a_bridge(tmp_path, site(fake) + second, LIMITS, chat_server=fake.url) as bridge:
+        async with a_bridge(tmp_path, site(fake) + second, LIMITS, chat_server=fake.url) as opened:
+            headers = {"apiKey": KEY}
+            bridge = replace(opened, headers=headers)
 
             async def said(conversation: str, key: str | None = None, **fields: object) -> list[str]:
                 before = len(bridge.deliveries())
                 if key is not None:
-                    bridge.headers["apiKey"] = key
+                    headers["apiKey"] = key
                 await bridge.say("x", chatSessionID=conversation, **fields)
                 await bridge.settle(tick=0)
                 return [one.delivery.reply.text for one in bridge.deliveries()[before:]]

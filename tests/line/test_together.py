@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from bridge.line.accounts import Known
 from bridge.line.together import companions, joined
 from bridge.model.delivery import Command, Delivery, Reply
-from bridge.platforms.chayns import ChaynsAccount, adapter
+from bridge.platforms.chayns import adapter
+from bridge.platforms.chayns.account import ChaynsAccount
 from bridge.platforms.registry import ADAPTERS
 from tests.values import NOON, a_delivery
 

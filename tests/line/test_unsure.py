@@ -8,7 +8,7 @@ import pytest
 
 from bridge.app.listening import Patience
 from bridge.clock import SetClock
-from tests.fakes.chat_server import ChatServer, Say
+from tests.fakes.chat_server import Behaviour, ChatServer, Say
 from tests.fakes.helpcrunch import KEY, HelpCrunch
 from tests.running import Site, a_bridge, site, until
 from tests.values import NOON
@@ -115,7 +115,7 @@ async def test_where_the_platform_cannot_tell_the_accounts_policy_decides(
 @pytest.mark.parametrize("on_unknown", ["resend", "hold"])
 @pytest.mark.parametrize("trouble", [Say(status=503), Say(status=429, headers={"Retry-After": "9"}), "reset"])
 async def test_a_question_that_could_not_be_put_is_put_again(
-    tmp_path: Path, on_unknown: str, trouble: Say | str
+    tmp_path: Path, on_unknown: str, trouble: Behaviour
 ) -> None:
     """Sending blindly because a look-up failed for a moment would be a second message for nothing."""
     async with Fakes() as fakes, a_shop(tmp_path, fakes, clock=SetClock(NOON), on_unknown=on_unknown) as bridge:

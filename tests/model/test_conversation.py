@@ -90,6 +90,11 @@ def test_the_newest_address_is_kept() -> None:
     assert conversation.address == {"chat": 2}
 
 
+def test_what_else_is_known_of_a_contact_is_bounded() -> None:
+    conversation = after(*(event(contact=Contact(extra={"plan": "paid", f"fact-{n}": n})) for n in range(300)))
+    assert conversation.contact.extra == {"plan": "paid", **{f"fact-{n}": n for n in range(201, 300)}}
+
+
 def test_what_is_known_of_a_contact_grows() -> None:
     old = Contact(id="1", name="Ann", extra={"plan": "free", "city": "Kyiv"})
     new = Contact(name="Anna", email="a@b.example", extra={"plan": "paid"})

@@ -1,5 +1,7 @@
 """An event: whole, with names that every store can hold."""
 
+from typing import Any
+
 import pytest
 
 from bridge.model.event import Contact, whole
@@ -15,7 +17,8 @@ def test_a_name_has_no_character_that_a_store_cannot_hold(field: str) -> None:
 
 @pytest.mark.parametrize("field", ["id", "email", "phone"])
 def test_nor_has_a_name_of_the_contact(field: str) -> None:
-    contact = Contact(**{"id": "1", "name": "A\0", field: "a\0b"})
+    names: dict[str, Any] = {"id": "1", "name": "A\0", field: "a\0b"}
+    contact = Contact(**names)
     cleaned = whole(an_event(contact=contact)).contact
     assert getattr(cleaned, field) == "a�b"
     assert cleaned.name == "A\0", "what is only said is kept as it was said"

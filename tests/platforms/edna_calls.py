@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Notice, Post, Steps, Webhook
+from bridge.adapter.protocol import HttpAnswer, HttpCall, Notice, Post, Step, Steps, Webhook
 from bridge.clock import SetClock
 from bridge.model.delivery import Outcome
 from bridge.platforms.edna import adapter
@@ -102,5 +102,6 @@ def taken(number: int = 2) -> HttpAnswer:
     return HttpAnswer(status=200, body=b'{"id":%d}' % number)
 
 
-def token_of(call: HttpCall) -> str:
+def token_of(call: Step) -> str:
+    assert isinstance(call, HttpCall)
     return call.headers["authorization"].removeprefix("Bearer ")

@@ -47,7 +47,8 @@ class Recording:
         return read
 
     def account(self) -> Account:
-        return self.adapter.account.model_validate(self.read().get("account", {"name": self.folder}))
+        account: Account = self.adapter.account.model_validate(self.read().get("account", {"name": self.folder}))
+        return account
 
 
 def adapter_of(folder: str) -> Adapter[Any]:

@@ -1,7 +1,7 @@
 """Platforms' own lists of people, tried on every platform that has one with the recordings in its folder."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from bridge.model.broadcast import Batch, ChaynsAudience, CustomerFilter, HelpCr
 from bridge.model.delivery import REASONS, Failed
 from tests.platforms.recordings import FOLDERS, Recording, adapter_of, answers_of, as_recorded, plain, recordings
 
-ASKED = {"helpcrunch": HelpCrunchAudience, "chayns": ChaynsAudience}
+ASKED: Mapping[str, type[Any]] = {"helpcrunch": HelpCrunchAudience, "chayns": ChaynsAudience}
 RECORDED = recordings("audience")
 WITH_CALLS = [one for one in RECORDED if one.read()["calls"]]
 HOSTILE = [b"", b"<html>\xff\0</html>", b"[" * 100_000, b"null", b"[]", b'{"data":7}', b'{"data":[7,null,[],{}]}']

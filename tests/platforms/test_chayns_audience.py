@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.platforms.chayns import ChaynsAccount, adapter
+from bridge.platforms.chayns import adapter
+from bridge.platforms.chayns.account import ChaynsAccount
 from bridge.platforms.chayns.receivers import intercom
 
 CLUB = {"name": "club", "location_id": 378, "tapp_id": 77889, "secret": "tapp-secret-1234"}

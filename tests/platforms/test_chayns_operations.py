@@ -25,7 +25,7 @@ from bridge.platforms import chayns
 from bridge.platforms.chayns import adapter
 from bridge.platforms.chayns.account import ChaynsAccount
 from bridge.platforms.chayns.operations import MOST_MEMBERS
-from bridge.rulebook.schema import ActionForm
+from bridge.rulebook.action_forms import ActionForm
 from tests.fakes.chayns import LOCATION, SECRET, TAPP, Chayns
 from tests.values import NOON
 

@@ -59,7 +59,7 @@ def test_every_setting_is_described_with_its_default() -> None:
         text = described[name].strip("`")
         default = field.get_default(call_default_factory=True)
         written = None if text == "none" else tomllib.loads(f"x = {text}")["x"]
-        assert (parse_duration(written) if isinstance(default, timedelta) else written) == default
+        assert (parse_duration(str(written)) if isinstance(default, timedelta) else written) == default
 
 
 def test_the_documented_account_and_training() -> None:

@@ -1,6 +1,7 @@
 """Who may call, what a webhook becomes, when it is a repeat, and what is refused."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,7 +30,7 @@ def refusal(body: object, **options: Any) -> tuple[int, str]:
 
 # Who may call.
 
-GUARDS = {
+GUARDS: Mapping[str, Mapping[str, Any]] = {
     "secret": {},
     "addresses": {"hook_secret": None, "allowed_ips": ["203.0.113.0/24"]},
     "both": {"allowed_ips": ["203.0.113.0/24"]},
@@ -233,7 +234,11 @@ def test_a_question_is_the_same_for_ever() -> None:
     (first,) = parse(MESSAGE).events
     (again,) = parse({**MESSAGE, "text": "hi again"}).events
     assert (first.key, first.repeat_within) == (again.key, None)
-    others = [{"sessionId": "903"}, {"questionId": 5502}, {"sessionId": "902:5501", "questionId": 1}]
+    others: list[dict[str, object]] = [
+        {"sessionId": "903"},
+        {"questionId": 5502},
+        {"sessionId": "902:5501", "questionId": 1},
+    ]
     assert len({parse({**MESSAGE, **other}).events[0].key for other in others} | {first.key}) == 4
 
 
@@ -254,7 +259,7 @@ def test_without_a_question_the_whole_body_counts_for_ten_seconds(action: str) -
         (b"", "body: not JSON"),
         (b"\xff", "body: not JSON"),
         (b"[" * 100_000, "body: not JSON"),
-        (b"[]", "body: must be a JSON object"),
+        (b"[]", "body: a JSON object is expected"),
         ({}, "action: Field required"),
         ({"action": ""}, "action: String should have at least 1 character"),
         ({"action": ["MESSAGE"]}, "action: Input should be a valid string"),
@@ -274,8 +279,6 @@ def test_without_a_question_the_whole_body_counts_for_ten_seconds(action: str) -
         ({**MESSAGE, "attachments": [{"name": "a.jpg"}]}, "attachments.0.url: Field required"),
         ({**MESSAGE, "attachments": [{"url": "x" * 4001}]}, "attachments.0.url: String should have at most 4000"),
         ({**MESSAGE, "attachments": [{"url": "x"}] * 21}, "attachments: List should have at most 20 items"),
-        ({**MESSAGE, "text": "a\0b"}, "body: the character U+0000 cannot be stored"),
-        ({**MESSAGE, "clientData": {"a\0": 1}}, "body: the character U+0000 cannot be stored"),
         (b'{"action":"NEW","a":' + b"[" * 500 + b"]" * 500 + b"}", "body: nested more than 20 deep"),
     ],
 )
@@ -285,8 +288,9 @@ def test_a_wrong_field_is_named(body: object, words: str) -> None:
     assert message.startswith(words)
 
 
-def test_an_escaped_backslash_is_no_u0000() -> None:
-    assert parse({**MESSAGE, "text": "a\\u0000b"}).events[0].text == "a\\u0000b"
+def test_a_message_with_u0000_is_not_lost() -> None:
+    (event,) = parse({**MESSAGE, "text": "a\0b", "clientData": {"a\0": 1, "phone": "+1\0"}}).events
+    assert (event.text, event.contact.phone, event.contact.extra.keys()) == ("a\0b", None, {"authorized": 0}.keys())
 
 
 FIELDS = ("text", "threadsClientId", "clientId", "sessionId", "questionId", "channelInfo", "clientData", "attachments")
@@ -325,6 +329,5 @@ def test_any_body_gives_events_that_can_be_stored_or_is_refused_by_name(body: by
 
 @given(BODIES.map(lambda body: {**body, "action": "SOMETHING_NEW"}))
 def test_an_unknown_action_is_never_refused(body: dict[str, Any]) -> None:
-    if "\\u0000" not in json.dumps(body):
-        (event,) = parse(body).events
-        assert (event.kind, event.sender) == ("other", "system")
+    (event,) = parse(body).events
+    assert (event.kind, event.sender) == ("other", "system")

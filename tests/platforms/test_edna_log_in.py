@@ -1,7 +1,7 @@
 """The log-in: one token for all calls of an account, renewed when edna refuses it; also over real HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -122,7 +122,7 @@ def at(fake: Edna, **options: Any) -> EdnaAccount:
     return an_account(base_url=fake.url, **options)
 
 
-async def deliver(account: EdnaAccount, to: dict[str, object], **changes: Any) -> Outcome:
+async def deliver(account: EdnaAccount, to: Mapping[str, object], **changes: Any) -> Outcome:
     return await drive(adapter.send(a_delivery(to=to, **changes), account))
 
 

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridge.adapter.protocol import HttpAnswer, HttpCall
-from bridge.model.delivery import Failed, Outcome, Sent
+from bridge.model.delivery import Failed, Outcome, Reply, Sent
 from bridge.platforms.edna import adapter
+from tests.fakes.chat_server import Say
 from tests.fakes.edna import Edna
 from tests.platforms.edna_calls import an_account, drive, issued, walk
+from tests.values import a_delivery
 
 FILE = {"url": "https://files.example/test.jpg", "name": "test.jpg", "type": "image/jpeg", "size": 256}
 
@@ -66,6 +68,19 @@ async def test_look_ups_tell_what_they_found(fake: Edna) -> None:
     assert profile == {"profile": {"threadsClientId": 17, "externalId": "c-17", "phone": "+10000000000"}}
     outcome = await do(fake, "thread", {"thread": "a/../b?c"})
     assert outcome == Failed(reason="not_found", detail='404: {"message": "no such thread"}', permanent=True)
+
+
+async def test_a_long_message_that_broke_off_goes_on_where_it_was(fake: Edna) -> None:
+    operation, account = adapter.operations["message"], an_account(base_url=fake.url)
+    arguments = operation.arguments.model_validate({"text": "Sentence number one. " * 300})
+    delivery = a_delivery(to={"threads_client_id": 17}, reply=Reply(text=""))
+    fake.answers.extend([None, None, Say(status=503, body="down")])
+    outcome = await drive(operation.begin(arguments, delivery, account))
+    assert outcome == Failed(reason="unavailable", detail="503: down")
+    assert len(fake.sent) == 2
+    assert await drive(operation.begin(arguments, delivery, account)) == Sent(reference="1, 2, 3, 4")
+    assert " ".join(body["text"] for _, body in fake.sent).split() == ("Sentence number one. " * 300).split()
+    assert account.session.taken(delivery) == ()
 
 
 async def test_a_message_with_files_and_quick_replies(fake: Edna) -> None:

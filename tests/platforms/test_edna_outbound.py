@@ -1,7 +1,7 @@
 """Deliveries: which way they go, the log-in that all share, long texts; and over real HTTP to a strict edna."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -225,7 +225,7 @@ def at(fake: Edna, **options: Any) -> EdnaAccount:
     return an_account(base_url=fake.url, **options)
 
 
-async def deliver(account: EdnaAccount, to: dict[str, object], *, patience: float = 20, **changes: Any) -> Outcome:
+async def deliver(account: EdnaAccount, to: Mapping[str, object], *, patience: float = 20, **changes: Any) -> Outcome:
     outcome = await drive(adapter.send(a_delivery(to=to, **changes), account), patience=patience)
     assert isinstance(outcome, Sent) or PASSWORD not in outcome.detail
     return outcome

@@ -25,7 +25,7 @@ from bridge.platforms import groupalarm
 from bridge.platforms.groupalarm import adapter
 from bridge.platforms.groupalarm.account import GroupAlarmAccount, Paths
 from bridge.platforms.groupalarm.rooms import MOST_PAGES, Room, Rooms, rooms
-from bridge.rulebook.schema import ActionForm
+from bridge.rulebook.action_forms import ActionForm
 from tests.fakes.groupalarm import DEFAULT_ROOM, ORGANIZATION, TOKEN, GroupAlarm
 from tests.values import NOON
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from bridge.adapter.protocol import HttpAnswer, HttpCall
 from bridge.model.broadcast import Batch, CustomerFilter, HelpCrunchAudience, Recipient
 from bridge.model.delivery import Failed
-from bridge.platforms.helpcrunch import HelpCrunchAccount, adapter
+from bridge.platforms.helpcrunch import adapter
+from bridge.platforms.helpcrunch.account import HelpCrunchAccount
 from bridge.platforms.helpcrunch.audience import MOST_BACK, OVERLAP
 
 SIZE = 20

@@ -23,7 +23,7 @@ FOLDER = Path(helpcrunch.__file__).parent / "fixtures/inbound"
 INBOUND = sorted(path for path in FOLDER.glob("*.json") if not path.name.endswith(".events.json"))
 KEY = "test-signing-key"
 NOW = int(NOON.timestamp())
-DATA = {
+DATA: dict[str, Any] = {
     "chat_id": 123,
     "agent": None,
     "customer": {"id": 45, "name": "A", "email": "a@example.com", "userId": "u-1"},

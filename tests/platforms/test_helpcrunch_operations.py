@@ -14,8 +14,9 @@ from bridge.adapter.http import Door
 from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Steps
 from bridge.clock import SetClock
 from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
-from bridge.platforms.helpcrunch import adapter, reconcile
+from bridge.platforms.helpcrunch import adapter
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
+from bridge.platforms.helpcrunch.reconcile import reconcile
 from tests.fakes.chat_server import Say
 from tests.fakes.helpcrunch import KEY, HelpCrunch
 from tests.values import NOON, a_delivery
@@ -153,7 +154,7 @@ def test_wrong_arguments_are_refused_by_name(name: str, arguments: dict[str, Any
 def test_what_is_not_known_can_be_set(
     options: dict[str, Any], name: str, arguments: dict[str, Any], body: bytes
 ) -> None:
-    account = HelpCrunchAccount(name="shop", api_key=KEY, agent=4188, **options)
+    account = HelpCrunchAccount.model_validate({"name": "shop", "api_key": KEY, "agent": 4188, **options})
     operation = adapter.operations[name]
     to: dict[str, object] = {"customer": 45} if name == "tag" else CHAT
     call = next(operation.steps(operation.arguments.model_validate(arguments), to, account))

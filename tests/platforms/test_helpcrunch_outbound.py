@@ -25,7 +25,7 @@ from bridge.platforms.helpcrunch import adapter
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
 from bridge.platforms.helpcrunch.calls import explanation
 from bridge.platforms.helpcrunch.inbound import MEANINGS
-from bridge.rulebook.schema import ActionForm
+from bridge.rulebook.action_forms import ActionForm
 from tests.fakes.chat_server import Say
 from tests.fakes.helpcrunch import KEY, HelpCrunch
 from tests.fakes.helpcrunch_errors import too_many
@@ -59,8 +59,8 @@ def test_an_account_by_its_defaults() -> None:
         ({"agent": "4188"}, "agent", "valid integer"),
         ({"api_key": f"<{KEY}>"}, "api_key", "without the < and >"),
         ({"api_key": f"{KEY}\nX-Admin: 1"}, "api_key", "no blanks, line ends"),
-        ({"base_url": "ftp://api.helpcrunch.com"}, "base_url", "not a base URL"),
-        ({"base_url": "https://me:secret@api.helpcrunch.com/v1"}, "base_url", "not a base URL"),
+        ({"base_url": "ftp://api.helpcrunch.com"}, "base_url", '"ftp://api.helpcrunch.com" is not a base URL'),
+        ({"base_url": f"https://me:{KEY}@api.helpcrunch.com/v1"}, "base_url", "a URL with a user is not a base URL"),
         ({"base_url": "https://api.helpcrunch.com/v1?key=1"}, "base_url", "not a base URL"),
         ({"aplication": 1}, "aplication", "not permitted"),
     ],

@@ -51,4 +51,5 @@ def test_what_a_manual_shows_is_sound(tmp_path: Path, platform: str) -> None:
     )
     assert [str(problem) for problem in checked.problems] == []
     rulebook = checked.sound()
-    assert len({one.place.file for one in (*rulebook.rules, *rulebook.broadcasts.values())}) == len(rules)
+    places = [*(rule.place for rule in rulebook.rules), *(one.place for one in rulebook.broadcasts.values())]
+    assert len({place.file for place in places}) == len(rules)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bridge.adapter.protocol import Notice, Upload, Webhook
 from bridge.errors import Refused
 from bridge.platforms.omnidesk import adapter
-from bridge.platforms.omnidesk.body import read_body
+from bridge.platforms.omnidesk.body import check_others, read_body
 from tests.platforms.omnidesk_calls import (
     FIELDS,
     MESSAGE,
@@ -275,7 +275,7 @@ def test_the_ids_of_the_samples() -> None:
     assert (len(SESSION), len(TOKEN), base64.b64decode("Ynl0ZXM=")) == (17, 13, b"bytes")
 
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
 @given(st.dictionaries(TEXTS.filter(bool), TEXTS, min_size=1, max_size=5), st.sampled_from(["&", "&&"]))
@@ -299,6 +299,12 @@ PIECES = st.sampled_from(
 FORMS = st.dictionaries(st.sampled_from("ab-"), st.text("a-\r\n b0undary\u0457", max_size=12)).map(
     lambda f: a_form(f)[1]
 )
+
+
+@pytest.mark.parametrize("names", [("first", "second"), ("second", "first")])
+def test_of_several_wrong_fields_the_first_is_told(names: tuple[str, str]) -> None:
+    with pytest.raises(Refused, match=f'^"{names[0]}": the control character U\\+0000 is not taken$'):
+        check_others(dict.fromkeys(names, "\0"), frozenset())
 
 
 @settings(max_examples=300)

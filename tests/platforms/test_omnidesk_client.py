@@ -17,7 +17,7 @@ from tests.fakes.omnidesk import ITEMS, Omnidesk
 from tests.platforms.omnidesk_calls import SERVER, SESSION, TOKEN, a_client, an_account
 
 HERE: Address = {"session": SESSION, "chat_server": SERVER}
-CHECK = {"origin": "shop.example", "ip": "198.51.100.7"}
+CHECK: dict[str, Any] = {"origin": "shop.example", "ip": "198.51.100.7"}
 
 
 async def no_mail(mail: Post) -> HttpAnswer:
@@ -46,7 +46,7 @@ async def ask(account: OmnideskAccount, name: str, to: Address = HERE, **argumen
     ],
 )
 async def test_a_question_finds_the_item_of_its_answer(
-    operation: str, arguments: dict[str, str], call: str, fields: dict[str, str]
+    operation: str, arguments: dict[str, Any], call: str, fields: dict[str, str]
 ) -> None:
     async with Omnidesk() as fake:
         found = await ask(a_client(fake.url), operation, **arguments)
@@ -103,7 +103,10 @@ async def test_a_question_without_an_answer_is_asked_again(body: str) -> None:
 
 async def test_a_question_is_never_in_doubt() -> None:
     async with Omnidesk() as fake:
-        for name, arguments in {"request_chat_config": {}, "check_origin": CHECK, "whitelist": {}, "queue": {}}.items():
+        questions: dict[str, dict[str, Any]] = {
+            "request_chat_config": {}, "check_origin": CHECK, "whitelist": {}, "queue": {},
+        }  # fmt: skip
+        for name, arguments in questions.items():
             fake.answers.append("reset")
             assert isinstance(await ask(a_client(fake.url), name, **arguments), Failed)
 

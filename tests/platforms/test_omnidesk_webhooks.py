@@ -21,10 +21,15 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY: Mapping[str, Any] = {"type": "ticket.created", "timestamp": "2026-03-27T11:59:00Z", "data": {"ticketID": 7001}}
 
 
-def a_hook(body: object = BODY, secret: str = SECRET, age: timedelta = timedelta(0), **headers: str) -> Webhook:
+def a_hook(
+    body: object = BODY,
+    secret: str = SECRET,
+    age: timedelta = timedelta(0),
+    headers: Mapping[str, str] | None = None,
+) -> Webhook:
     said = body if isinstance(body, bytes) else orjson.dumps(body)
     signed = sign_standard([Secret(secret)], "msg_1", NOON - age, said)
-    return a_webhook("", said, path="/hooks/desk", account="desk", headers={**signed, **headers})
+    return a_webhook("", said, path="/hooks/desk", account="desk", headers={**signed, **(headers or {})})
 
 
 def take(webhook: Webhook, **options: Any) -> Event:
@@ -125,10 +130,10 @@ def test_five_minutes_are_taken(age: timedelta) -> None:
         (a_hook(age=timedelta(minutes=5, seconds=1)), "webhook-timestamp: more than 5 minutes from our clock"),
         (a_hook(age=timedelta(minutes=-5, seconds=-1)), "webhook-timestamp: more than 5 minutes from our clock"),
         (a_hook(secret="another-secret"), "webhook-signature: missing, or not made with"),
-        (a_hook(**{"webhook-id": "msg_2"}), "webhook-signature: missing, or not made with"),
-        (a_hook(**{"webhook-id": ""}), "webhook-id: missing"),
-        (a_hook(**{"webhook-timestamp": "now"}), "webhook-timestamp: missing"),
-        (a_hook(**{"webhook-signature": ""}), "webhook-signature: missing"),
+        (a_hook(headers={"webhook-id": "msg_2"}), "webhook-signature: missing, or not made with"),
+        (a_hook(headers={"webhook-id": ""}), "webhook-id: missing"),
+        (a_hook(headers={"webhook-timestamp": "now"}), "webhook-timestamp: missing"),
+        (a_hook(headers={"webhook-signature": ""}), "webhook-signature: missing"),
         (a_webhook("", b"{}", headers={"apikey": KEY}), "webhook-id: missing"),
     ],
 )

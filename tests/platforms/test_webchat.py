@@ -58,7 +58,9 @@ def a_file(name: str = "a.pdf", url: str = "https://files.example/a.pdf") -> Att
 
 
 def answered(notice: Notice, standing: Standing = STANDING) -> Answer:
-    return notice.answer(standing) if callable(notice.answer) else notice.answer
+    answer = notice.answer(standing) if callable(notice.answer) else notice.answer
+    assert isinstance(answer, Answer)
+    return answer
 
 
 @pytest.mark.parametrize(

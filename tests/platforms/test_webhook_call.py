@@ -181,6 +181,7 @@ def test_hosts_by_their_lists() -> None:
         ({"url": "crm.example/in"}, '"crm.example/in" is not a URL to send to'),
         ({"url": "https://u:p@crm.example/"}, "a URL with a user is not a URL"),
         ({"url": "ftp://crm.example/"}, "is not a URL to send to"),
+        ({"url": "https://crm.example:65536/"}, "is not a URL to send to"),
         ({"url": "https://crm.example/a b"}, "is not a URL to send to"),
         ({"url": "https://crm.example\\@evil.example/"}, "is not a URL to send to"),
         ({"url": "https://crm.example/\nhost: x"}, "is not a URL to send to"),

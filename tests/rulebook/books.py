@@ -10,8 +10,8 @@ from bridge.model.conversation import Conversation, Memory
 from bridge.model.event import Event
 from bridge.model.facts import Facts
 from bridge.model.rule import Rule, Rulebook
+from bridge.rulebook.conditions import Evaluate
 from bridge.rulebook.load import build
-from bridge.rulebook.when import Evaluate
 from tests.values import NOON, an_event
 
 

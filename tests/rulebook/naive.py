@@ -4,7 +4,7 @@ It reads the rule as it is written, knows no index, no folded text and no time z
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from unicodedata import category, normalize
@@ -92,8 +92,9 @@ def _matches(word: str, wanted: Any, value: Any, name: str) -> bool:
         amount, bound = _number(value), _wanted(wanted, name)
         if amount is None:
             return False
-        return {"above": amount > bound, "below": amount < bound, "at_least": amount >= bound,
-                "at_most": amount <= bound}[word]  # fmt: skip
+        compared: Mapping[str, bool] = {"above": amount > bound, "below": amount < bound, "at_least": amount >= bound,
+                                        "at_most": amount <= bound}  # fmt: skip
+        return compared[word]
     if not isinstance(value, str):
         return False
     if word == "matches":
@@ -193,7 +194,7 @@ def _time(asked: Any, about: Facts, calendars: Mapping[str, Any]) -> bool:
     asked = {"in": asked} if isinstance(asked, list) else {"is": asked} if isinstance(asked, str) else dict(asked)
     zone = ZoneInfo(calendars[asked.pop("calendar")]["timezone"] if "calendar" in asked else "UTC")
     clock = about.now.astimezone(zone).strftime("%H:%M")
-    tests = {
+    tests: Mapping[str, Callable[[Any], bool]] = {
         "is": lambda span: _in_span(clock, span), "in": lambda spans: any(_in_span(clock, one) for one in spans),
         "above": lambda at: clock > at, "below": lambda at: clock < at,
         "at_least": lambda at: clock >= at, "at_most": lambda at: clock <= at,

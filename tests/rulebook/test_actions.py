@@ -13,10 +13,10 @@ from bridge.model.rule import (
     OperationAction,
     Remember,
     ReplyAction,
-    Wording,
     key_place,
     numbered,
 )
+from bridge.model.wording import Wording
 from tests.rulebook.books import made, problems, sound
 
 
@@ -157,11 +157,11 @@ rules:
 """).rules[0]
     later = rule.do[1]
     assert isinstance(later, FollowUp)
-    assert (later.wait, later.unless) == (timedelta(minutes=10), {"agent_message", "ended"})
+    assert (later.wait, later.unless) == (timedelta(minutes=10), frozenset({"agent_message", "ended"}))
     assert str(later.place) == "rules/a.yaml:7:9"
     inner = rule.action("1.1")
     assert isinstance(inner, FollowUp)
-    assert (inner.wait, inner.unless) == (timedelta(days=1), {"contact_message"})
+    assert (inner.wait, inner.unless) == (timedelta(days=1), frozenset({"contact_message"}))
     assert [path for path, _ in numbered(rule.do)] == ["0", "1", "1.0", "1.1", "1.1.0"]
     assert rule.answers
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from bridge.errors import Place, Problem
 from bridge.model.broadcast import (
@@ -327,7 +328,12 @@ rules:
 def test_editors_are_told_how_everything_is_written() -> None:
     schema = RuleFileForm.model_json_schema()
     schedule, broadcast_ = schema["$defs"]["ScheduleForm"], schema["$defs"]["BroadcastForm"]
-    assert schedule["oneOf"] == [{"required": [key]} for key in ("cron", "at", "every")]
+    takes = Draft202012Validator({"$ref": "#/$defs/ScheduleForm", "$defs": schema["$defs"]}).is_valid
+    assert takes({"every": "2h"})
+    assert takes({"cron": "0 9 * * *"})
+    assert not takes({"cron": "0 9 * * *", "every": "2h"})
+    assert not takes({"at": "2026-12-01T09:00", "every": "2h"})
+    assert not takes({})
     assert set(schedule["properties"]) == {"cron", "at", "every", "from", "timezone"}
     assert broadcast_["properties"]["rate"]["anyOf"][0]["type"] == "string"
 

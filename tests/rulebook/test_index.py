@@ -147,7 +147,7 @@ def test_only_rules_of_the_kind_sender_and_account_are_candidates() -> None:
     )
     for kind, sender in itertools.product(KINDS, SENDERS):
         (rule,) = rulebook.index.candidates(facts(kind=kind, sender=sender, account="shop"))
-        assert (rule.on, rule.senders, rule.accounts) == ({kind}, {sender}, {"shop"})
+        assert (rule.on, rule.senders, rule.accounts) == (frozenset({kind}), frozenset({sender}), frozenset({"shop"}))
     assert not rulebook.index.candidates(facts(account="other"))
 
 

@@ -75,6 +75,15 @@ def test_the_keys_that_a_form_knows_are_completed() -> None:
             assert forms[form]["properties"][key]["description"]
 
 
+def test_a_second_wording_is_marked_where_it_stands_with_a_sentence() -> None:
+    forms: Any = json_schema(OPERATIONS)["$defs"]
+    said = 'Write one of "text", "template" and "one_of", not several.'
+    assert forms["ReplyForm"]["dependentSchemas"] == {
+        "text": {"errorMessage": said, "properties": {"template": False, "one_of": False}},
+        "template": {"errorMessage": said, "properties": {"one_of": False}},
+    }
+
+
 def rule(**changes: str) -> str:
     keys = {"name": "x", "on": "message", "do": "[{forget: a}]", **changes}
     return "rules:\n  - {" + ", ".join(f"{key}: {value}" for key, value in keys.items()) + "}\n"
@@ -138,6 +147,9 @@ WRONG = {
     rule(do="[{helpcrunch.assign: {agent: five}}]"): ["rules/0/do/0/helpcrunch.assign/agent"],
     rule(do="[{reply: {text: a}, forget: b}]"): ["rules/0/do/0"],
     rule(do="[{reply: {text: a, template: b}}]"): ["rules/0/do/0/reply"],
+    rule(do="[{reply: {one_of: [a, {template: b, text: c}]}}]"): ["rules/0/do/0/reply/one_of/1"],
+    rule(do="[{reply: {one_of: [a], template: b}}]"): ["rules/0/do/0/reply"],
+    rule(do="[{reply: {via: shop, to: {room: 1}}}]"): ["rules/0/do/0/reply"],
     rule(do="[{reply: {txt: a}}]"): ["rules/0/do/0/reply"] * 2,
     rule(do="[{send: {text: a, via: duty}}]"): ["rules/0/do/0/send"],
     rule(do="[{after: 10m}]"): ["rules/0/do/0"],

@@ -13,6 +13,7 @@ from bridge.line.match import match
 from bridge.model.conversation import Memory
 from bridge.model.facts import Facts
 from bridge.model.rule import Rule
+from bridge.rulebook.conditions import Exists
 from bridge.rulebook.groups import certain_groups
 from bridge.rulebook.imply import disjoint, implies, known_by, never_holds
 from bridge.rulebook.lint import lint, unreachable
@@ -42,7 +43,7 @@ def books(draw: st.DrawFn) -> list[dict[str, Any]]:
     rules = draw(st.lists(STOPPING, min_size=1, max_size=5))
     for rule in draw(st.lists(st.sampled_from(rules), max_size=4)):
         when, other = rule.get("when"), draw(WHEN)
-        changed = draw(
+        changed: dict[str, Any] = draw(
             st.sampled_from(
                 [
                     {},
@@ -188,7 +189,9 @@ def test_what_is_implied_holds_and_what_is_apart_does_not(
 
 
 def _field_value(name: str, about: Facts) -> object:
-    return rule_when({name: {"exists": True}}).when.field.read(about)
+    condition = rule_when({name: {"exists": True}}).when
+    assert isinstance(condition, Exists)
+    return condition.field.read(about)
 
 
 IMPLIED = [

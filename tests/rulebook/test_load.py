@@ -84,7 +84,8 @@ def test_a_rule_in_all_its_parts() -> None:
 
 def test_what_is_not_said_has_its_default() -> None:
     (rule,) = sound("rules: [{name: x, on: message, stop: true}]").rules
-    assert (rule.accounts, rule.senders, rule.limit, rule.do, rule.priority) == (set(), {"contact"}, None, (), 0)
+    assert (rule.accounts, rule.senders) == (frozenset(), frozenset({"contact"}))
+    assert (rule.limit, rule.do, rule.priority) == (None, (), 0)
     assert rule.when.holds(facts(), {})
     assert rule.when.why_not(facts()) is None
 

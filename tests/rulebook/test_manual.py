@@ -88,5 +88,5 @@ def test_the_tables_name_exactly_what_exists() -> None:
     assert cells("key of a broadcast |") == keys(BroadcastForm)
     assert cells("key of an audience |") == keys(AudienceForm)
     words = {*KINDS, *SENDERS, *STATES, *UNLESS, "scope"}
-    for word in words.union(*map(keys, (ExpectedReply, ExampleForm, WhenForm))):
+    for word in words.union(keys(ExpectedReply), keys(ExampleForm), keys(WhenForm)):
         assert f"`{word}" in MANUAL

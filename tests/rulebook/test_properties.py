@@ -207,8 +207,16 @@ def test_what_check_says_of_rules_with_times_and_calendars_is_never_wrong(
     rules: list[dict[str, Any]], data: st.DataObject, calendars: dict[str, Any], asked: list[Facts]
 ) -> None:
     for rule in data.draw(st.lists(st.sampled_from(rules), max_size=4), label="repeated"):
-        more = data.draw(st.sampled_from([{}, {"stop": True}, {"when": {"all": [rule["when"], data.draw(WHEN)]}},
-                                          {"when": {"any": [data.draw(WHEN), rule["when"]]}}]))  # fmt: skip
+        more: dict[str, Any] = data.draw(
+            st.sampled_from(
+                [
+                    {},
+                    {"stop": True},
+                    {"when": {"all": [rule["when"], data.draw(WHEN)]}},
+                    {"when": {"any": [data.draw(WHEN), rule["when"]]}},
+                ]
+            )
+        )
         rules = [*rules, {**rule, **more}]
     rulebook = book(rules, calendars)
     told = {problem.message.split('"')[1] for problem in lint(rulebook.rules) if " never " in problem.message}
@@ -257,7 +265,10 @@ NIGHT = {"time": "22:00-06:00"}
 def test_what_is_told_of_rules_that_ask_for_the_moment(
     first: dict[str, Any], second: dict[str, Any], said: str | None
 ) -> None:
-    rules = [{"on": "message", "stop": True, "when": first}, {"on": "message", "when": second, "do": REPLY}]
+    rules: list[dict[str, Any]] = [
+        {"on": "message", "stop": True, "when": first},
+        {"on": "message", "when": second, "do": REPLY},
+    ]
     told = [problem.message for problem in lint(book(rules, OFFICE).rules)]
     assert len(told) == (said is not None)
     assert said is None or said in told[0]

@@ -108,3 +108,21 @@ def test_a_pattern_in_double_quotes_is_told_how_to_be_written() -> None:
         "a.yaml:1:18: not valid YAML: found unknown escape character (while parsing a quoted scalar); "
         "a backslash in double quotes is more than itself: write patterns in single quotes"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "gaps"),
+    [
+        ("a: 1", False),
+        ("a:", True),
+        ("a: ''", False),
+        ("a: {b: {c: }}", True),
+        ("- a\n-\n", True),
+        ("- {a: [b, null]}", True),
+        ("- {a: [b, 0, false]}", False),
+    ],
+)
+def test_a_file_knows_of_gaps_in_it(text: str, gaps: bool) -> None:
+    node = read(text.encode(), "rules/a.yaml")
+    assert node is not None
+    assert node.gaps == gaps

@@ -87,10 +87,34 @@ async def test_so_many_at_a_time(store: Store, clock: SetClock) -> None:
     first, *_ = await enqueue(store, clock, "x", "a", "a", "a")
     await store.write(settle, done(first, clock, "dead"))
     assert await store.read(lambda c: intervene.count_cancellable(c, Filter())) == 2
-    assert await store.read(lambda c: intervene.count_replayable(c, Filter())) == 1
     assert await by_hand(store, lambda c: intervene.cancel(c, Filter(), clock.now(), most=1)) == [3]
     assert await by_hand(store, lambda c: intervene.cancel(c, Filter(), clock.now(), most=1)) == [4]
     assert await by_hand(store, lambda c: intervene.cancel(c, Filter(), clock.now(), most=1)) == []
+
+
+async def test_what_is_made_while_others_are_still_called_off_is_left_alone(store: Store, clock: SetClock) -> None:
+    await enqueue(store, clock, "a", "a", "a")
+    began = clock.now()
+    assert await by_hand(store, lambda c: intervene.cancel(c, Filter(), began, most=1)) == [2]
+    clock.advance(1)
+    await enqueue(store, clock, "a")
+    assert await by_hand(store, lambda c: intervene.cancel(c, Filter(), began)) == [3]
+    assert await by_hand(store, lambda c: intervene.cancel(c, Filter(), began)) == []
+    assert await states(store) == {1: "claimed", 2: "cancelled", 3: "cancelled", 4: "queued"}
+
+
+async def test_what_fails_again_while_others_are_still_replayed_is_left_alone(store: Store, clock: SetClock) -> None:
+    first, second = await enqueue(store, clock, "a", "b")
+    for mine in (first, second):
+        await store.write(settle, done(mine, clock, "dead"))
+    began = clock.now()
+    assert await by_hand(store, lambda c: intervene.replay(c, Filter(), began, lambda _: LEASE, most=1)) == [1]
+    clock.advance(1)
+    [again] = await store.write(outgoing.claim, a_wish(clock))
+    await store.write(settle, done(again, clock, "dead"))
+    assert await by_hand(store, lambda c: intervene.replay(c, Filter(), began, lambda _: LEASE, most=1)) == [2]
+    assert await by_hand(store, lambda c: intervene.replay(c, Filter(), began, lambda _: LEASE, most=1)) == []
+    assert await states(store) == {1: "dead", 2: "queued"}
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(STATES, STATES)))

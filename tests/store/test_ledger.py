@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, text
 
-from bridge.clock import SetClock
-from bridge.model.conversation import EMPTY
+from bridge.clock import SetClock, to_ms
+from bridge.model.conversation import EMPTY, Timer
+from bridge.model.delivery import Command
 from bridge.model.event import Contact, Event
 from bridge.store import history
 from bridge.store.intervene import Filter
 from bridge.store.ledger import Claim, Ledger
 from bridge.store.page import Entry
+from bridge.store.rows import conversation_from
 from bridge.store.store import Store
 from tests.values import NOON, a_delivery, an_event
 
@@ -157,3 +160,85 @@ async def test_numbers_go_on_where_they_ended(store: Store, clock: SetClock) -> 
     await taken(store, clock, an_event(key="3"))
     numbers = await store.read(lambda connection: list(connection.scalars(text("SELECT id FROM events ORDER BY id"))))
     assert numbers == [1, 2, 3]
+
+
+async def test_what_a_conversation_is_found_by_follows_what_happens_in_it(store: Store, clock: SetClock) -> None:
+    """Its row says the same as its document, whichever of its columns an event has changed."""
+    timer = Timer(rule="r", action="1", due=to_ms(NOON) + 60_000, since=to_ms(NOON), events=(1,))
+
+    async def happens(number: int, *timers: Timer, **event: Any) -> tuple[Any, ...]:
+        at = NOON + timedelta(seconds=number)
+        coming = an_event(key=str(number), at=at, **event)
+
+        def use(ledger: Ledger) -> None:
+            conversation = ledger.facts(coming).conversation
+            ledger.keep(replace(conversation, timers=timers))
+            ledger.record(coming, [])
+
+        def look(connection: Connection) -> Any:
+            return connection.exec_driver_sql(
+                "SELECT last_at, ended, waiting, wake_at, document FROM conversations"
+            ).one()
+
+        await on_a_page(store, clock, [coming], use)
+        last_at, ended, waiting, wake_at, document = await store.read(look)
+        now, _ = conversation_from(document)
+        assert (to_ms(now.last_at), now.ended, now.waiting, now.timers) == (last_at, ended, waiting, timers)
+        assert last_at == to_ms(at)
+        return ended, waiting, wake_at
+
+    assert await happens(1) == (0, 1, None)
+    assert await happens(2) == (0, 1, None)
+    assert await happens(3, sender="agent") == (0, 0, None)
+    assert await happens(4, timer) == (0, 1, timer.due)
+    assert await happens(5, timer) == (0, 1, timer.due)
+    assert await happens(6, replace(timer, due=timer.due + 1)) == (0, 1, timer.due + 1)
+    assert await happens(7, kind="ended") == (1, 0, None)
+    assert await happens(8, kind="visited", url="https://shop.example/") == (1, 0, None)
+    assert await happens(9) == (0, 1, None)
+
+
+async def test_a_conversation_may_begin_and_end_in_one_page(store: Store, clock: SetClock) -> None:
+    coming = [an_event(key="1"), an_event(key="2", kind="ended"), an_event(key="3", kind="visited", url="https://x.y/")]
+    await taken(store, clock, *coming)
+
+    def look(connection: Connection) -> Any:
+        return connection.exec_driver_sql("SELECT ended, waiting FROM conversations").all()
+
+    assert [tuple(row) for row in await store.read(look)] == [(1, 0)]
+
+
+async def test_new_deliveries_are_kept_whole_whatever_few_of_them_have(store: Store, clock: SetClock) -> None:
+    event = an_event()
+    command = Command(operation="shop.find", arguments={"name": "Zoë"}, conversation="site/abcdef0123456789")
+    given = [
+        a_delivery(id=1, action="0", lane="a"),
+        a_delivery(id=2, action="1", lane="a", expires_at=NOON + timedelta(hours=1)),
+        a_delivery(id=3, action="2", lane="b", command=command),
+        a_delivery(id=4, action="3", lane="c", unsure_since=NOON, on_unknown="hold", attempts=2),
+        a_delivery(id=5, action="4", lane="d", urgency="follow_up"),
+        a_delivery(id=6, action="5", lane="e"),
+    ]
+
+    def use(ledger: Ledger) -> None:
+        ledger.keep(ledger.facts(event).conversation)
+        ledger.record(event, [])
+        for delivery in given[:5]:
+            ledger.enqueue(Entry(delivery=delivery))
+        ledger.enqueue(Entry(delivery=given[5], state="dead", reason="template", detail="x.j2:1: no"))
+
+    await on_a_page(store, clock, [event], use)
+    found = {
+        one.delivery.id: one
+        for one in await store.read(lambda connection: history.list_deliveries(connection, Filter(), 10))
+    }
+    assert [found[one.id].delivery for one in given] == given
+    states = [(one.state, one.reason, one.detail) for _, one in sorted(found.items())]
+    assert states == [
+        ("claimed", None, None),
+        ("queued", None, None),
+        ("claimed", None, None),
+        ("claimed", None, None),
+        ("claimed", None, None),
+        ("dead", "template", "x.j2:1: no"),
+    ]

@@ -99,6 +99,51 @@ async def test_who_lost_its_claim_teaches_nothing(store: Store, clock: SetClock)
     assert (known.timers, dict(memory.facts)) == ((), {})
 
 
+async def test_what_is_sent_what_failed_and_what_was_lost_may_be_settled_together(
+    store: Store, clock: SetClock
+) -> None:
+    waiting = [a_delivery(id=n + 10, action=f"1{n}", lane=f"l{n}") for n in range(1, 5)]
+    first = [a_delivery(id=n, action=str(n), lane=f"l{n}") for n in range(1, 5)]
+    mine = await enqueue(store, clock, *first, *waiting)
+    clock.advance(1)
+    no = Failed(reason="unavailable", detail="busy")
+    later = clock.now() + timedelta(seconds=5)
+    given = [
+        done(mine[0], clock, Sent(reference="m1")),
+        done(mine[1], clock, no, state="queued", due_at=later, reason="unavailable", detail="busy"),
+        done(mine[2], clock, Sent(), worker="another"),
+        done(mine[3], clock, no, Sent()),
+    ]
+
+    def together(connection: Connection, items: Sequence[Sequence[Done]]) -> list[list[Delivery | None]]:
+        return [settle(connection, one) for one in items]
+
+    freed = await store.write(together, given)
+    assert [one and one.id for one in freed] == [11, None, None, 14], "a retry and a lost claim leave their lane busy"
+    found = await store.read(lambda connection: history.list_deliveries(connection, Filter(), 10))
+    stand = {one.delivery.id: (one.state, one.delivery.attempts, one.reference, one.detail) for one in found}
+    assert [stand[n] for n in (1, 2, 3, 4)] == [
+        ("sent", 1, "m1", None),
+        ("queued", 1, None, "busy"),
+        ("claimed", 0, None, None),
+        ("sent", 2, None, None),
+    ]
+    assert {one.delivery.id: one.due_at for one in found}[2] == later
+
+
+async def test_the_same_outcome_told_twice_counts_once(store: Store, clock: SetClock) -> None:
+    [mine] = await enqueue(store, clock, a_delivery(), a_delivery(id=2, action="1"))
+    twice = [done(mine, clock, Sent(reference="m1"))] * 2
+
+    def together(connection: Connection, items: Sequence[Sequence[Done]]) -> list[list[Delivery | None]]:
+        return [settle(connection, one) for one in items]
+
+    freed = await store.write(together, twice)
+    assert {one.id for one in freed if one is not None} == {2}
+    [_, sent] = await store.read(lambda connection: history.list_deliveries(connection, Filter(), 10))
+    assert (sent.state, sent.delivery.attempts) == ("sent", 1)
+
+
 async def test_several_lessons_for_one_conversation_add_up(store: Store, clock: SetClock) -> None:
     keeps = ({"a": "x"}, {"b": "x"}, {"big": ""})
     commands = [Command(operation="shop.find", conversation=KEY, keep=keep) for keep in keeps]

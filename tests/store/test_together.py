@@ -122,7 +122,7 @@ async def test_an_event_that_comes_to_two_servers_at_the_same_time_is_recorded_o
     repeats = await asyncio.gather(
         stores[0].write(meeting.first(record), an_event()), stores[1].write(meeting.second(record), an_event())
     )
-    assert repeats == [False, True]
+    assert list(repeats) == [False, True]
 
 
 @pytest.mark.parametrize("finishes_first", [True, False])

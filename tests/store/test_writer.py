@@ -21,7 +21,8 @@ def keep(connection: Connection, items: Sequence[str]) -> list[int]:
 
 
 def count(connection: Connection) -> int:
-    return connection.execute(text("SELECT count(*) FROM memories")).scalar_one()
+    found: int = connection.execute(text("SELECT count(*) FROM memories")).scalar_one()
+    return found
 
 
 async def test_items_that_wait_together_share_a_transaction(store: Store) -> None:

@@ -207,6 +207,9 @@ NAMES = [
     ("{% set x = a %}{{ x.y }}{{ range(3) | join }}", "a", "a"),
     ("{{ a['b']['c'] }}{{ a[0] }}{{ a[b] }}", "a a.b.c b", "a a.b.c b"),
     ("{% macro m(p) %}{{ p }}{{ q }}{% endmacro %}{{ m(1) }}", "q", "q"),
+    ("{{ a | upper | d(1) }}{{ (b ~ 1) | d(1) }}{{ c[:2] | d(1) }}{{ (e or 1) | d(1) }}", "a b c e", "a b c e"),
+    ("{{ a[b][0].c | d(1) }}{{ (1 and e) | d(1) }}{{ (f if g else h) | d(1) }}", "a b e f g h", "b g"),
+    ("{{ a.upper() | d(1) }}{% if b.upper() is defined %}x{% endif %}", "a a.upper b b.upper", "a.upper b.upper"),
     ("plain", "", ""),
 ]
 
@@ -216,6 +219,21 @@ def test_a_template_tells_the_names_it_uses_and_needs(source: str, names: str, n
     template = Templates().inline(source, HERE)
     assert template.names == set(names.split())
     assert template.needs == set(needs.split())
+
+
+@pytest.mark.parametrize(
+    ("source", "within"),
+    [
+        ("{% if a is defined %}{{ a.b }}{{ a.c | d(1) }}{% endif %}{{ a.d }}", {("a", "a.b")}),
+        ("{% if a is defined and a.b is defined %}{{ a.b }}{{ a.b.c }}{% endif %}", {("a.b", "a.b.c")}),
+        ("{% if a is defined %}{% set b = 1 %}{% include 'b.md.j2' %}{% endif %}", {("c.d", "c.d.e")}),
+    ],
+)
+def test_a_template_tells_which_names_it_uses_having_asked_for_what_holds_them(
+    load: Load, source: str, within: set[tuple[str, str]]
+) -> None:
+    included = "{% if b is defined %}{{ b.c }}{% endif %}{% if c.d is defined %}{{ c.d.e }}{% endif %}"
+    assert load({"a.md.j2": source, "b.md.j2": included}).file("a.md.j2", HERE).within == within
 
 
 def test_names_are_those_of_the_included_templates_too(load: Load) -> None:

@@ -7,22 +7,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from bridge.adapter.account import Account
+from bridge.adapter.base_url import a_base_url
 from bridge.adapter.secret import Secret, SecretOption
 
-_BASE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII)
 _SECRET = re.compile(r"[!-~]+")
 OFFSET = "{offset}"
 """Where a query has it, members are asked for page by page: it stands for how many were read."""
 _QUERY = re.compile(r"([A-Za-z0-9_.~%&=,-]|\{offset\}){0,200}")
-
-
-def _base_url(text: str) -> str:
-    base = text.removesuffix("/")
-    if not _BASE_URL.fullmatch(base):
-        # A URL with a user may hold a password.
-        shown = "a URL with a user" if "@" in text else f'"{text[:80]}"'
-        raise ValueError(f'{shown} is not a base URL: write for example "https://api.chayns.net/v2.0"')
-    return base
 
 
 def _secret(secret: Secret) -> Secret:
@@ -47,7 +38,7 @@ class ChaynsAccount(Account):
     """
 
     platform: Literal["chayns"] = "chayns"
-    base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.chayns.net/v2.0"
+    base_url: Annotated[str, a_base_url("https://api.chayns.net/v2.0")] = "https://api.chayns.net/v2.0"
     location_id: Number
     tapp_id: Number
     secret: Annotated[SecretOption, AfterValidator(_secret)]

@@ -8,28 +8,19 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from bridge.adapter.account import Account, Duration, Options
+from bridge.adapter.base_url import a_base_url
 from bridge.adapter.secret import Secret, SecretOption
 from bridge.platforms.edna.session import Session
 
 LONGEST_TEXT = 2000
 """Characters: https://docs.edna.io/kb/send-outgoing-message-from-myself."""
 
-_BASE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII)
 _IN_A_PATH = re.compile(r"[A-Za-z0-9._~-]{16,200}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]+")
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
 Network = IPv4Network | IPv6Network
 Way = Literal["bot", "agent", "outgoing", "device"]
-
-
-def _base_url(text: str) -> str:
-    base = text.removesuffix("/")
-    if not _BASE_URL.fullmatch(base):
-        # A URL with a user may hold a password.
-        shown = "a URL with a user" if "@" in text else f'"{text[:80]}"'
-        raise ValueError(f'{shown} is not a base URL: write for example "https://company.edna.io"')
-    return base
 
 
 def _hook_secret(secret: Secret) -> Secret:
@@ -82,7 +73,7 @@ class EdnaAccount(Account):
     """One edna Chat Center. doc.md describes every option."""
 
     platform: Literal["edna"] = "edna"
-    base_url: Annotated[str, AfterValidator(_base_url)]
+    base_url: Annotated[str, a_base_url("https://company.edna.io")]
     hook_secret: Annotated[SecretOption, AfterValidator(_hook_secret)] | None = None
     allowed_ips: list[Annotated[Network, BeforeValidator(_network)]] = Field(default_factory=list)
     login: Word | None = None

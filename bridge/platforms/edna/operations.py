@@ -16,7 +16,7 @@ from bridge.model.event import Address
 from bridge.platforms.edna.account import EdnaAccount
 from bridge.platforms.edna.integrator import by_integrator, is_taken
 from bridge.platforms.edna.message import MOST_BUTTONS, MOST_FILES, Body, File, QuickReply, body_of, parts_of, texts_of
-from bridge.platforms.edna.outbound import answer_id, named, never, post
+from bridge.platforms.edna.outbound import answer_id, never, post_all
 from bridge.platforms.edna.recipient import Recipient, read_recipient, way_to
 
 THREAD_FIELDS = (
@@ -89,24 +89,18 @@ def _steps(make: Make) -> Callable[[Any, Address, EdnaAccount], Steps]:
 
 
 def _message_of(arguments: Message, delivery: Delivery, account: EdnaAccount) -> Steps:
-    def named_so(arguments: Message, whom: Recipient, account: EdnaAccount) -> Steps:
-        return _message(arguments, whom, account, answer_id(delivery, account))
+    def for_it(arguments: Message, whom: Recipient, account: EdnaAccount) -> Steps:
+        return _message(arguments, whom, account, delivery)
 
-    return _steps(named_so)(arguments, delivery.to, account)
+    return _steps(for_it)(arguments, delivery.to, account)
 
 
-def _message(arguments: Message, whom: Recipient, account: EdnaAccount, name: str | None = None) -> Steps:
+def _message(arguments: Message, whom: Recipient, account: EdnaAccount, delivery: Delivery | None = None) -> Steps:
     way = way_to(whom, account)
     texts = texts_of(Reply(text=arguments.text), account) or (("", None),)
+    name = None if delivery is None else answer_id(delivery, account)
     parts = parts_of(texts, tuple(arguments.files), tuple(arguments.quick_replies), name)
-    bodies = [body_of(way, part, whom, account) for part in parts]
-    taken: tuple[str, ...] = ()
-    for body in bodies:
-        told = yield from post(way, body, account)
-        if isinstance(told, Failed):
-            return told
-        taken = (*taken, told)
-    return Sent(reference=named(taken))
+    return post_all(way, [body_of(way, part, whom, account) for part in parts], account, delivery)
 
 
 def _assign(arguments: Assign, whom: Recipient, account: EdnaAccount) -> Steps:

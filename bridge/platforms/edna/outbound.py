@@ -18,23 +18,29 @@ CAN: frozenset[Ability] = frozenset({"attachments", "quick_replies"})
 
 
 def send(delivery: Delivery, account: EdnaAccount) -> Steps:
-    """Send the reply by the way that `send_by` and `to:` lead to; its parts one after the other.
-
-    Parts that edna took in an earlier attempt of this process are not sent again.
-    """
+    """Send the reply by the way that `send_by` and `to:` lead to; its parts one after the other."""
     try:
         way, bodies = messages_of(delivery, account)
     except ValueError as error:
         return never(str(error))
-    session, taken = account.session, account.session.taken(delivery)
+    return (yield from post_all(way, bodies, account, delivery))
+
+
+def post_all(way: Way, bodies: Sequence[Body], account: EdnaAccount, delivery: Delivery | None = None) -> Steps:
+    """The messages one after the other. Those that edna took in an earlier attempt of this process at the same
+    delivery are not sent again.
+    """
+    session = account.session
+    taken = () if delivery is None else session.taken(delivery)
     for body in bodies[len(taken) :]:
         told = yield from post(way, body, account)
         if isinstance(told, Failed):
             return told
         taken = (*taken, told)
-        if len(bodies) > 1:
+        if delivery is not None and len(bodies) > 1:
             session.note(delivery, taken)
-    session.forget(delivery)
+    if delivery is not None:
+        session.forget(delivery)
     return Sent(reference=named(taken))
 
 

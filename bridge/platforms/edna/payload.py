@@ -6,15 +6,13 @@ numbers. Fields that no page names are passed over here; the event's `raw` has t
 
 from typing import Annotated, Any
 
-import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from bridge.adapter.body import read_object
 from bridge.errors import Refused
 from bridge.platforms.edna.recipient import one_line, whole_number
 
-DEEPEST = 20
-"""Our own bound: what is nested deeper could not be stored."""
 MOST_FILES = 20
 """Our own bound: each attachment becomes an event."""
 LARGEST_FIELD = 255
@@ -86,14 +84,7 @@ def read_payload(body: bytes, known: frozenset[str]) -> tuple[Payload, dict[str,
 
     An action that is not `known` may have fields of any form: those of a form that is not ours are passed over.
     """
-    try:
-        raw = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused(400, f"body: not JSON: {error}") from None
-    if not isinstance(raw, dict):
-        raise Refused(400, "body: must be a JSON object")
-    if b"\\u0000" in body or body.count(b"{") + body.count(b"[") > DEEPEST:
-        _check_storable(raw, DEEPEST)
+    raw = read_object(body)
     try:
         return Payload.model_validate(raw), raw
     except ValidationError as error:
@@ -107,14 +98,3 @@ def read_payload(body: bytes, known: frozenset[str]) -> tuple[Payload, dict[str,
 
 def _place(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location)
-
-
-def _check_storable(value: object, room: int) -> None:
-    if isinstance(value, str):
-        if "\0" in value:
-            raise Refused(400, "body: the character U+0000 cannot be stored")
-    elif isinstance(value, dict | list):
-        if room == 0:
-            raise Refused(400, f"body: nested more than {DEEPEST} deep")
-        for part in (*value, *value.values()) if isinstance(value, dict) else value:
-            _check_storable(part, room - 1)

@@ -1,4 +1,4 @@
-"""What one process remembers of an account: the token of its log-in, and how far long replies have come.
+"""What one process remembers of an account: the token of its log-in, and how far long messages have come.
 
 All calls of an account share it. Their steps run in one event loop and are interrupted only where they yield, so
 what is read and written between two yields needs no lock.
@@ -12,7 +12,7 @@ from bridge.adapter.secret import Secret
 from bridge.model.delivery import Delivery, Reply
 
 MOST_BEGUN = 1000
-"""Replies in parts whose progress is kept; beyond it the oldest is forgotten, and would begin anew."""
+"""Deliveries in parts whose progress is kept; beyond it the oldest is forgotten, and would begin anew."""
 
 _Key = tuple[int, datetime, Reply]
 

@@ -6,20 +6,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.adapter.account import Account, Options
+from bridge.adapter.base_url import a_base_url
 from bridge.adapter.secret import Secret, SecretOption
 
-_BASE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII)
 _TOKEN = re.compile(r"[!-~]+")
 _PATH = re.compile(r"(/([A-Za-z0-9._~-]+|\{[A-Za-z_]*\}))+")
-
-
-def _base_url(text: str) -> str:
-    base = text.removesuffix("/")
-    if not _BASE_URL.fullmatch(base):
-        # A URL with a user may hold a password.
-        shown = "a URL with a user" if "@" in text else f'"{text[:80]}"'
-        raise ValueError(f'{shown} is not a base URL: write for example "https://app.groupalarm.com/api/v1"')
-    return base
 
 
 def _token(token: Secret) -> Secret:
@@ -69,7 +60,7 @@ class GroupAlarmAccount(Account):
     """An organization in GroupAlarm, or a user of it, as the token says. doc.md describes every option."""
 
     platform: Literal["groupalarm"] = "groupalarm"
-    base_url: Annotated[str, AfterValidator(_base_url)] = "https://app.groupalarm.com/api/v1"
+    base_url: Annotated[str, a_base_url("https://app.groupalarm.com/api/v1")] = "https://app.groupalarm.com/api/v1"
     organization: Number | None = None
     api_token: TokenOption | None = None
     personal_access_token: TokenOption | None = None

@@ -7,19 +7,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from bridge.adapter.account import Account, Duration, RateOption
+from bridge.adapter.base_url import a_base_url
 from bridge.adapter.secret import Secret, SecretOption
 from bridge.model.quantity import parse_rate
 from bridge.platforms.helpcrunch.values import plain_status
 
-_BASE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII)
 _KEY = re.compile(r"[!-~]+")
-
-
-def _base_url(text: str) -> str:
-    base = text.removesuffix("/")
-    if not _BASE_URL.fullmatch(base):
-        raise ValueError(f'"{text[:80]}" is not a base URL: write for example "https://api.helpcrunch.com/v1"')
-    return base
 
 
 def _api_key(key: Secret) -> Secret:
@@ -38,7 +31,7 @@ class HelpCrunchAccount(Account):
     """
 
     platform: Literal["helpcrunch"] = "helpcrunch"
-    base_url: Annotated[str, AfterValidator(_base_url)] = "https://api.helpcrunch.com/v1"
+    base_url: Annotated[str, a_base_url("https://api.helpcrunch.com/v1")] = "https://api.helpcrunch.com/v1"
     api_key: Annotated[SecretOption, AfterValidator(_api_key)]
     signing_keys: list[SecretOption] = Field(default_factory=list)
     window: Duration = timedelta(hours=24)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from hashlib import blake2b
+from typing import Any
 
 import orjson
 from msgspec import Struct
@@ -47,18 +48,10 @@ class Call(Struct, frozen=True, kw_only=True):
 
     webhook: Webhook
     account: OmnideskAccount
-    said: dict[str, object]
+    said: dict[str, Any]
     raw: dict[str, object]
     body: Body
     chat_server: str = ""
-
-    def text(self, name: str) -> str:
-        """A field that the operation requires."""
-        return str(self.said[name])
-
-    def optional(self, name: str) -> str | None:
-        value = self.said.get(name)
-        return None if value is None else str(value)
 
 
 def credential(webhook: Webhook) -> str | None:
@@ -113,7 +106,7 @@ def parse(webhook: Webhook, account: OmnideskAccount) -> Notice:
     return _MEANINGS[operation.name](call)
 
 
-def _check_caller(said: dict[str, object], account: OmnideskAccount) -> str:
+def _check_caller(said: Mapping[str, Any], account: OmnideskAccount) -> str:
     """The base URL of the chat server, which must be one that may be called back. Raises Refused(400)."""
     token = said.get("chatAccountToken")
     if token is not None and account.chat_account_tokens and token not in account.chat_account_tokens:
@@ -121,9 +114,9 @@ def _check_caller(said: dict[str, object], account: OmnideskAccount) -> str:
     named = said.get("chatServer")
     if named is None:
         return ""
-    base = account.callback(str(named))
+    base = account.callback(named)
     if base is None:
-        raise Refused(400, f"chatServer: {shorten(str(named))} is not allowed; to allow it, add it to chat_servers")
+        raise Refused(400, f"chatServer: {shorten(named)} is not allowed; to allow it, add it to chat_servers")
     return base
 
 
@@ -133,29 +126,27 @@ def _check_size(size: int) -> None:
 
 
 def _message(call: Call) -> Notice:
-    text = call.text("message")
+    said = call.said
+    text, number = said["message"], said.get("messageNumber")
     if len(text) > call.account.max_text:
         raise Refused(400, f"message: {len(text)} characters, at most {call.account.max_text} are taken (max_text)")
-    number = call.said.get("messageNumber")
     # Control characters are refused in every field, so NUL keeps the three apart.
-    key = _digest(f"{call.text('chatSessionID')}\0{number}\0{text}".encode()) if number is not None else None
+    key = None if number is None else _digest(f"{said['chatSessionID']}\0{number}\0{text}".encode())
     event = _event(
         call,
         "message",
         key=key,
-        contact=Contact(
-            name=call.optional("customerName"), email=call.optional("emailAddress"), phone=call.optional("phoneNumber")
-        ),
+        contact=Contact(name=said.get("customerName"), email=said.get("emailAddress"), phone=said.get("phoneNumber")),
         text=text,
-        url=call.optional("url"),
-        channel=str(call.said.get("channelID", _LIVE_CHAT)),
+        url=said.get("url"),
+        channel=str(said.get("channelID", _LIVE_CHAT)),
     )
     return Notice(events=(event,), answer=_with_ticket(call))
 
 
 def _with_ticket(call: Call) -> Answer | Awaited:
     """The answer to a message: with Omnidesk's own ticket, where a rule passes the message on and it comes in time."""
-    sent, within = answers.message_sent(call.text("chatSessionID")), call.account.ticket_within
+    sent, within = answers.message_sent(call.said["chatSessionID"]), call.account.ticket_within
     if not within:
         return sent
     return Awaited(
@@ -164,12 +155,12 @@ def _with_ticket(call: Call) -> Answer | Awaited:
 
 
 def _chat_event(call: Call) -> Notice:
-    kind, state = _STATES[call.text("event")]
+    kind, state = _STATES[call.said["event"]]
     return Notice(events=(_event(call, kind, state=state),), answer=_NOTED)
 
 
 def _visited(call: Call) -> Notice:
-    return Notice(events=(_event(call, "visited", url=call.text("url")),), answer=_VISITED)
+    return Notice(events=(_event(call, "visited", url=call.said["url"]),), answer=_VISITED)
 
 
 def _ended(call: Call) -> Notice:
@@ -184,14 +175,14 @@ def _attachment(call: Call) -> Notice:
         call,
         "attachment",
         content=(upload.name.encode(), upload.content),
-        contact=Contact(phone=call.optional("phoneNumber")),
+        contact=Contact(phone=call.said.get("phoneNumber")),
         attachment=Attachment(name=upload.name, size=len(upload.content)),
     )
     return Notice(events=(event,), uploads=(upload,), answer=_ADDED)
 
 
 def _check(call: Call) -> Notice:
-    return Notice(answer=answers.check(call.account, call.text("origin"), call.text("ip")))
+    return Notice(answer=answers.check(call.account, call.said["origin"], call.said["ip"]))
 
 
 _MEANINGS: Mapping[str, Callable[[Call], Notice]] = {
@@ -221,7 +212,7 @@ def _event(
     attachment: Attachment | None = None,
 ) -> Event:
     """Without a `key`, the fields and further `content` make one, and counts as a repeat for a short time only."""
-    session = call.text("chatSessionID")
+    session = call.said["chatSessionID"]
     return Event(
         account=call.account.name,
         platform="omnidesk",
@@ -248,4 +239,7 @@ def _canonical(fields: dict[str, object]) -> bytes:
 
 
 def _digest(*parts: bytes) -> str:
-    return blake2b(b"".join([b"%d:%b" % (len(part), part) for part in parts]), digest_size=16).hexdigest()
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        digest.update(b"%d:%b" % (len(part), part))
+    return digest.hexdigest()

@@ -5,10 +5,10 @@ This table is the one place that parsing, errors and doc.md's table are taken fr
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from bridge.errors import Refused, did_you_mean
-from bridge.platforms.omnidesk.fields import Field, File, Flag, Number, Text, is_name, matches, shorten
+from bridge.platforms.omnidesk.fields import Field, File, Flag, Number, Text, Usual, is_name, matches, shorten
 
 EVENTS = ("startedtyping", "stoppedtyping", "expandedchat", "minimizedchat")
 
@@ -66,6 +66,9 @@ def _phone(pattern: str, says: str) -> Text:
     )
 
 
+_Taker = tuple[str, bool, *Usual, Callable[[object], object]]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
     """One call of the API. Where it takes a `file`, that comes in the body and the fields in the query."""
@@ -75,18 +78,22 @@ class Operation:
     method: Literal["GET", "POST"] = "POST"
     file: File | None = None
     names: frozenset[str] = field(init=False, default=frozenset())
-    _takers: tuple[tuple[str, bool, Callable[[object], object]], ...] = field(init=False, default=())
+    _takers: tuple[_Taker, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_takers", tuple((f.name, f.required, f.take) for f in self.fields))
+        object.__setattr__(self, "_takers", tuple((f.name, f.required, *f.usual, f.take) for f in self.fields))
         object.__setattr__(self, "names", frozenset(f.name for f in (*self.fields, *filter(None, [self.file]))))
 
-    def read(self, given: Mapping[str, object]) -> dict[str, object]:
-        """The fields of this operation among `given`; those absent, null or empty are left out. Raises Refused(400)."""
-        said: dict[str, object] = {}
-        for name, required, take in self._takers:
+    def read(self, given: Mapping[str, object]) -> dict[str, Any]:
+        """The fields of this operation among `given`, each of the type that its `take` gives; those absent, null or
+        empty are left out. Raises Refused(400)."""
+        said: dict[str, Any] = {}
+        for name, required, least, most, plain, take in self._takers:
             value = given.get(name)
-            if value is not None and value != "":
+            # Nearly every value is a text that passes here: each call has a dozen of them.
+            if value.__class__ is str and least <= len(value) <= most and plain(value):
+                said[name] = value
+            elif value is not None and value != "":
                 said[name] = take(value)
             elif required:
                 raise Refused(400, f"{name}: missing" if value is None else f"{name}: is empty, and required")

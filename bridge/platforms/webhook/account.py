@@ -17,7 +17,7 @@ from bridge.platforms.webhook.fields import Scheme, default_paths
 LONGEST_URL = 4000
 
 _UPWARDS = re.compile(r"[/\\](?:\.|%2e){1,2}(?:[/\\]|\Z)", re.IGNORECASE)
-_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?][!-~]*)?", re.ASCII)
+_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::(?P<port>[0-9]{1,5}))?(?:[/?][!-~]*)?", re.ASCII)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?", re.ASCII)
 _TOKEN = re.compile(r"[!-~]( ?[!-~])*", re.ASCII)
 
@@ -37,7 +37,8 @@ def _authorization(secret: Secret) -> Secret:
 
 def check_url(text: str) -> str:
     """Raises ValueError for what is no absolute http or https URL."""
-    if len(text) > LONGEST_URL or not _URL.fullmatch(text) or "#" in text:
+    found = _URL.fullmatch(text) if len(text) <= LONGEST_URL and "#" not in text else None
+    if found is None or not 0 < int(found["port"] or 443) < 65536:
         shown = "a URL with a user" if "@" in text else f'"{text[:80]}"'
         raise ValueError(f'{shown} is not a URL to send to: write for example "https://crm.example/in"')
     if _UPWARDS.search(text.partition("?")[0]):

@@ -1,0 +1,24 @@
+"""The base URL of a platform's API, as an option of its accounts."""
+
+import re
+
+from pydantic import AfterValidator
+
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::(?P<port>[0-9]{1,5}))?(/[A-Za-z0-9._~-]+)*", re.ASCII)
+
+
+def a_base_url(example: str) -> AfterValidator:
+    """Checks a base URL, and drops the slash at its end: `Annotated[str, a_base_url("https://api.example.com/v1")]`.
+
+    It has no user, no query and no `%`. The error shows `example`, and what was given only where no password is in it.
+    """
+
+    def check(text: str) -> str:
+        base = text.removesuffix("/")
+        found = _BASE_URL.fullmatch(base)
+        if found is None or not 0 < int(found["port"] or 443) < 65536:
+            shown = "a URL with a user" if "@" in text else f'"{text[:80]}"'
+            raise ValueError(f'{shown} is not a base URL: write for example "{example}"')
+        return base
+
+    return AfterValidator(check)
