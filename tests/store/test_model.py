@@ -235,7 +235,7 @@ class Deliveries(RuleBasedStateMachine):
 
 
 TestDeliveries = Deliveries.TestCase
-TestDeliveries.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestDeliveries.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 class OnPostgres(Deliveries):
@@ -265,4 +265,4 @@ def test_deliveries_on_postgresql(postgres_url: str) -> None:
     class Here(OnPostgres):
         url = postgres_url
 
-    run_state_machine_as_test(Here, settings=settings(max_examples=10, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(Here, settings=settings(max_examples=20, stateful_step_count=30, deadline=None))
