@@ -142,7 +142,7 @@ class Release(Struct, frozen=True, kw_only=True):
     ahead: timedelta
     expires: timedelta
     allowed: Callable[[str | None, datetime], datetime] | None
-    most: int = 200
+    most: int = 500
 
 
 class Released(Struct, frozen=True, kw_only=True):
@@ -177,12 +177,9 @@ _READY = Prepared(
     .order_by(deliveries.c.not_before, deliveries.c.id)
     .limit(bindparam("most"))
 )
-_LET_GO = Prepared(
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("number"))
-    .values(wake_at=bindparam("due"), expires_at=bindparam("until"), not_before=null()),
-    ("due", "until", "number"),
-)
+_GOES = update(deliveries).values(wake_at=bindparam("due"), expires_at=bindparam("until"), not_before=null())
+_LET_GO = Prepared(_GOES.where(deliveries.c.id == bindparam("number")), ("due", "until", "number"))
+_LET_ALL_GO = Prepared(_GOES.where(among(deliveries.c.id, "numbers")))
 _PUT_OFF = Prepared(
     update(deliveries).where(deliveries.c.id == bindparam("number")).values(not_before=bindparam("then")),
     ("then", "number"),
@@ -226,8 +223,7 @@ def _release(connection: Connection, item: Release) -> Released | None:
         gone.append((turn, turn + expires, number))
         turn = begun + round(gap * len(gone))
     if gone:
-        _LET_GO.write(connection, gone)
-        say(connection, "deliveries")
+        _let_go(connection, gone, at_once=not gap)
         _NEXT_TURN.execute(connection, number=item.run, turn=turn)
     if later:
         _PUT_OFF.write(connection, later)
@@ -237,6 +233,16 @@ def _release(connection: Connection, item: Release) -> Released | None:
         on_the_way=on_the_way + len(gone),
         next_at=None if next_at is None else from_ms(next_at),
     )
+
+
+def _let_go(connection: Connection, gone: Sequence[tuple[int, int, int]], *, at_once: bool) -> None:
+    """Let deliveries go, each due and until when (ms); `at_once`: these are the same for all of them."""
+    if at_once:
+        due, until, _ = gone[0]
+        _LET_ALL_GO.execute(connection, numbers=as_list(number for *_, number in gone), due=due, until=until)
+    else:
+        _LET_GO.write(connection, gone)
+    say(connection, "deliveries")
 
 
 _MEMORIES = Prepared(select(memories.c.key, memories.c.document).where(among(memories.c.key, "keys")))

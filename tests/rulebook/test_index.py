@@ -122,7 +122,7 @@ def matching(rulebook: Rulebook, about: Facts) -> list[Rule]:
     ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(RULE, max_size=8), st.lists(abouts(), min_size=1, max_size=4))
 def test_the_index_finds_what_asking_every_rule_finds(rules: list[dict[str, Any]], asked: list[Facts]) -> None:
     rulebook = rules_of(*rules)
@@ -131,7 +131,7 @@ def test_the_index_finds_what_asking_every_rule_finds(rules: list[dict[str, Any]
         assert [rule.name for rule in found] == [rule.name for rule in matching(rulebook, about)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(WHEN, abouts())
 def test_a_reason_is_given_exactly_when_a_condition_fails(when: dict[str, Any], about: Facts) -> None:
     condition = rules_of({"when": when}).rules[0].when

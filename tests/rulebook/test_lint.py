@@ -124,7 +124,7 @@ def every_event(limited: tuple[str, ...]) -> Iterator[Facts]:
 WORLD = tuple(every_event(()))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(SMALL_RULE, min_size=2, max_size=6))
 def test_in_a_small_world_no_event_at_all_fires_a_rule_that_is_told_to_be_unreachable(
     rules: list[dict[str, Any]],
@@ -160,7 +160,7 @@ def test_in_a_small_world_what_is_implied_always_holds(one: dict[str, Any], othe
             assert not follows or b.holds(about, {})
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(books(), st.lists(abouts(), min_size=3, max_size=8))
 def test_a_rule_that_is_told_to_be_unreachable_or_vain_never_fires(
     rules: list[dict[str, Any]], asked: list[Facts]
@@ -172,7 +172,7 @@ def test_a_rule_that_is_told_to_be_unreachable_or_vain_never_fires(
         assert not fired & told
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=240, deadline=None)
 @given(WHEN, WHEN, st.lists(abouts(), min_size=2, max_size=6))
 def test_what_is_implied_holds_and_what_is_apart_does_not(
     one: dict[str, Any], other: dict[str, Any], asked: list[Facts]
@@ -408,7 +408,7 @@ def _with_names(pattern: str) -> str:
     return pattern
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(PIECE.map(_with_names), st.lists(st.text("ab(|)?", max_size=6), min_size=4, max_size=8))
 def test_a_group_that_is_told_to_be_certain_takes_part_in_every_match(pattern: str, texts: list[str]) -> None:
     try:

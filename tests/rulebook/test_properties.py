@@ -176,7 +176,7 @@ def test_a_word_is_found_where_the_naive_reading_finds_it_whatever_stands_around
         assert found == [f"rule {number}" for number, when in enumerate(whens) if naive.holds(when, about)], ascii(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(WHEN, CALENDARS, st.lists(abouts(), min_size=1, max_size=4))
 def test_a_condition_holds_where_the_naive_reading_of_it_holds(
     when: dict[str, Any], calendars: dict[str, Any], asked: list[Facts]
@@ -187,7 +187,7 @@ def test_a_condition_holds_where_the_naive_reading_of_it_holds(
         assert (condition.why_not(about) is None) == condition.holds(about, {})
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(RULE, min_size=1, max_size=8), CALENDARS, st.lists(abouts(), min_size=1, max_size=4))
 def test_the_index_and_a_naive_evaluation_of_the_same_rulebook_agree(
     rules: list[dict[str, Any]], calendars: dict[str, Any], asked: list[Facts]
@@ -201,7 +201,7 @@ def test_the_index_and_a_naive_evaluation_of_the_same_rulebook_agree(
         assert found == [rule.name for rule in own if naive.holds(whens[rule.name], about, calendars)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(RULE, min_size=1, max_size=4), st.data(), CALENDARS, st.lists(abouts(), min_size=2, max_size=6))
 def test_what_check_says_of_rules_with_times_and_calendars_is_never_wrong(
     rules: list[dict[str, Any]], data: st.DataObject, calendars: dict[str, Any], asked: list[Facts]
@@ -224,7 +224,7 @@ def test_what_check_says_of_rules_with_times_and_calendars_is_never_wrong(
         assert not told & {one.rule.name for one in match(rulebook, about).matches}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(WHEN, WHEN, CALENDARS, st.lists(abouts(), min_size=2, max_size=6))
 def test_what_follows_from_conditions_with_times_and_calendars_always_holds(
     one: dict[str, Any], other: dict[str, Any], calendars: dict[str, Any], asked: list[Facts]
