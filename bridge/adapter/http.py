@@ -1,7 +1,7 @@
 """The only door to the outside: every HTTP request of the bridge is made here.
 
 Redirects are not followed, cookies not kept, bodies not decompressed, certificates always verified (against the
-authorities of the operating system; SSL_CERT_FILE names others).
+authorities of the operating system; SSL_CERT_FILE and SSL_CERT_DIR name others).
 """
 
 import asyncio
