@@ -159,9 +159,8 @@ class Door:
             permanent = error.reason in ("invalid", "refused")
             return Failed(reason=error.reason, detail=error.detail, permanent=permanent), seen
         except NoAnswer as error:
-            if isinstance(step, HttpCall) and step.safe:
-                return Failed(reason=error.reason, detail=error.detail), seen
-            return Unknown(reason=error.reason, detail=error.detail), seen
+            harmless = isinstance(step, HttpCall) and step.safe
+            return (Failed if harmless else Unknown)(reason=error.reason, detail=error.detail), seen
         finally:
             steps.close()
 

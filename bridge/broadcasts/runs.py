@@ -4,7 +4,7 @@ The store is the truth: whoever pauses, resumes or cancels a run changes its row
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from math import ceil
@@ -40,7 +40,7 @@ COUNT_EVERY = 1.0
 WINDOW = 2000
 """Deliveries of a run that are on their way at the same time, where nothing but the platform's speed bounds them."""
 SOON = 0.1
-"""Seconds after which more of such a run are let go. A fast platform takes less than a window of them meanwhile."""
+"""Seconds after which more are let go where some just were. A fast platform takes less than a window meanwhile."""
 AHEAD = timedelta(seconds=1)
 ENOUGH = 20
 """So many deliveries must have come to an end before their failures are held against a run."""
@@ -262,14 +262,9 @@ class Broadcasts:
                 if await self._too_many_failed(run, plan):
                     return
             if released.gone + released.put_off < wish.most:
-                await self._clock.sleep(SOON if released.gone and wish.window == WINDOW else TICK)
+                await self._clock.sleep(SOON if released.gone else TICK)
 
     def _wish(self, run: Run, plan: Plan, known: Known) -> Release:
-        # Many are let go at the same moment, in few zones.
-        @lru_cache(maxsize=256)
-        def allowed(zone: str | None, moment: datetime) -> datetime:
-            return next_allowed(moment, ZoneInfo(zone or plan.zone), plan.quiet_hours)
-
         return Release(
             run=run.id,
             at=self._clock.now(),
@@ -277,7 +272,7 @@ class Broadcasts:
             gap=plan.gap,
             ahead=AHEAD,
             expires=known.account.expires,
-            allowed=None if plan.quiet_hours is None else allowed,
+            allowed=_allowed(plan),
         )
 
     async def _end(self, run: Run) -> None:
@@ -317,6 +312,19 @@ def _failures(run: int, share: float, connection: Connection) -> tuple[int, int]
         return 0, 0
     enough = max(ENOUGH, ceil(failed / share)) if share else None
     return failed, failed + tally.sent(connection, run, enough)
+
+
+def _allowed(plan: Plan) -> Callable[[str | None, datetime], datetime] | None:
+    """The first moment from another on at which somebody in a zone may be written to; None where all moments are."""
+    if plan.quiet_hours is None:
+        return None
+
+    # Many are let go at the same moment, in few zones.
+    @lru_cache(maxsize=256)
+    def allowed(zone: str | None, moment: datetime) -> datetime:
+        return next_allowed(moment, ZoneInfo(zone or plan.zone), plan.quiet_hours)
+
+    return allowed
 
 
 def window(plan: Plan, known: Known) -> int:

@@ -32,6 +32,7 @@ class Status:
     reasons: Sequence[tally.Why]
     rate: float | None
     done_at: datetime | None
+    quiet_hours: bool
 
     @property
     def total(self) -> int:
@@ -55,7 +56,14 @@ def status_of(connection: Connection, number: int, now: datetime, accounts: Mapp
         rate = sent / lasted if sent and lasted >= 1 else None
         remaining = sum(counts.get(state, 0) for state in ("planned", "queued", "claimed"))
         done_at = finish(remaining, plan.rate, _budget(plan, accounts), rate, now)
-    return Status(run=run, counts=counts, reasons=tally.reasons(connection, number), rate=rate, done_at=done_at)
+    return Status(
+        run=run,
+        counts=counts,
+        reasons=tally.reasons(connection, number),
+        rate=rate,
+        done_at=done_at,
+        quiet_hours=plan is not None and plan.quiet_hours is not None,
+    )
 
 
 def _budget(plan: Plan, accounts: Mapping[str, Account]) -> Rate | None:
@@ -131,4 +139,5 @@ def _facts(status: Status) -> Iterator[tuple[str, Text]]:
     if status.rate is not None:
         yield "rate", Text(f"{status.rate:,.1f} a second")
     if status.done_at is not None and run.state == "running":
-        yield "finish", Text(f"{moment(status.done_at)} UTC, if it goes on like this; quiet hours come on top")
+        besides = "; quiet hours come on top" if status.quiet_hours else ""
+        yield "finish", Text(f"{moment(status.done_at)} UTC, if it goes on like this{besides}")

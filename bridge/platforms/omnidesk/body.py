@@ -12,14 +12,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 import orjson
 from msgspec import Struct
-
-# The library carries no type information.
-from multipart import (
-    MultipartError,
-    MultipartSegment,
-    PushMultipartParser,
-    parse_options_header,
-)
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from bridge.adapter.protocol import Upload
 from bridge.errors import Refused
