@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from bridge.clock import SetClock
 from bridge.errors import StoreError
 from bridge.store.store import Store, open_store, visit_store
+from bridge.store.writer import LONGEST, STILL
 from tests.conftest import Unwatched
 
 _NEW = text("INSERT INTO memories VALUES (:key, '{}', 1)")
@@ -29,6 +30,26 @@ async def test_items_that_wait_together_share_a_transaction(store: Store) -> Non
     shared = await asyncio.gather(*(store.write(keep, f"k{n}") for n in range(200)))
     assert max(shared) > 1
     assert await store.read(count) == 200
+
+
+async def test_items_that_are_still_on_their_way_share_the_transaction_too(store: Store) -> None:
+    async def come_late(number: int) -> int:
+        for _ in range(number % STILL):
+            await asyncio.sleep(0)
+        return await store.write(keep, f"k{number}")
+
+    assert await asyncio.gather(*(come_late(number) for number in range(60))) == [60] * 60
+
+
+async def test_what_goes_on_coming_keeps_nobody_waiting_for_long(store: Store, clock: SetClock) -> None:
+    first = store.write(keep, "first")
+    others: list[asyncio.Future[int]] = []
+    while not first.done():
+        clock.advance(LONGEST / 10)
+        others.append(store.write(keep, f"k{len(others)}"))
+        await asyncio.sleep(0)
+    assert 10 <= first.result() <= 13
+    await asyncio.gather(*others)
 
 
 async def test_a_bad_item_fails_alone(store: Store) -> None:
