@@ -4,8 +4,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from bridge.adapter.number import LARGEST
 from bridge.adapter.secret import Secret
 from bridge.model.delivery import OnUnknown
 from bridge.model.quantity import Rate, parse_duration, parse_rate, parse_size
@@ -18,6 +19,8 @@ def _text_as(parse: Callable[[str], object]) -> BeforeValidator:
 Duration = Annotated[timedelta, _text_as(parse_duration)]
 Size = Annotated[int, _text_as(parse_size)]
 RateOption = Annotated[Rate, _text_as(parse_rate)]
+NumberOption = Annotated[int, Field(ge=1, le=LARGEST)]
+"""The number of something on a platform: a location, an organization."""
 
 
 class Options(BaseModel):
@@ -32,6 +35,16 @@ class Options(BaseModel):
         # Most platforms and operations are in no use here: what checks their options is made when it is first needed.
         defer_build=True,
     )
+
+
+def first_problem(error: ValidationError, *around: str) -> str:
+    """Which of what was given is wrong, below the places `around` it, and why: "email: String should match ...".
+
+    Never its value, which may be private.
+    """
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join([*around, *(str(part)[:40] for part in first["loc"])]) or "body"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"[:300]
 
 
 class Account(Options):

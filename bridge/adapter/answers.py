@@ -1,4 +1,4 @@
-"""What a platform's answer means when it is not the one hoped for. Pure: an answer in, a failure out.
+"""What a platform's answer means, above all when it is not the one hoped for. Pure: an answer in, a failure out.
 
 Source of the meanings: RFC 9110 (https://www.rfc-editor.org/rfc/rfc9110.html#name-status-codes), for 425 RFC 8470 and
 for 429 RFC 6585. The `RateLimit` draft is not read: none of the platforms documents it.
@@ -9,6 +9,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
 
 from bridge.adapter.protocol import HttpAnswer
 from bridge.model.delivery import Failed, Reason
@@ -38,6 +41,25 @@ _PERMANENT: Mapping[int, Reason] = {
     422: "invalid",
 }
 _TEMPORARY: Mapping[int, Reason] = {408: "timeout", 425: "unavailable", 429: "rate_limited"}
+
+
+def is_taken(answer: HttpAnswer) -> bool:
+    """Whether the platform says that it did what was asked: any 2xx."""
+    return 200 <= answer.status < 300
+
+
+def object_in(body: bytes) -> dict[str, Any]:
+    """The members of the JSON object that an answer is; none where it is anything else."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def never(detail: str, reason: Reason = "invalid") -> Failed:
+    """The failure of what need not be tried, now or later: `detail` says what is wrong with it."""
+    return Failed(reason=reason, detail=detail, permanent=True)
 
 
 def failure(answer: HttpAnswer, detail: str | None = None) -> Failed:
@@ -87,11 +109,12 @@ def _seconds(text: str) -> float | None:
     return float(LONGEST_WAIT if len(digits) > 9 else min(int(digits), LONGEST_WAIT))
 
 
-def excerpt(body: bytes, limit: int = EXCERPT) -> str:
-    """The beginning of `body` as one printable line of at most `limit` (1 or more) characters, for a person.
+def excerpt(said: bytes | str, limit: int = EXCERPT) -> str:
+    """The beginning of what was said as one printable line of at most `limit` (1 or more) characters, for a person.
 
-    What is not UTF-8 is shown as U+FFFD; a cut is shown as `…`.
+    What is not UTF-8 is shown as U+FFFD, half a surrogate pair as `?`; a cut is shown as `…`.
     """
+    body = said.encode(errors="replace") if isinstance(said, str) else said
     head = body[: 4 * limit]
     return _one_line(head.decode(errors="replace") + "…" * (len(body) > len(head)), limit)
 

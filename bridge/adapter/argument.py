@@ -4,6 +4,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from bridge.adapter.account import Options
+from bridge.adapter.number import LARGEST
+
 _LONGEST = 30
 
 
@@ -19,5 +22,9 @@ def _from_digits(given: object) -> object:
 Whole = Annotated[int, BeforeValidator(_from_digits)]
 """A whole number, or its ASCII digits; bounds are added where it is used."""
 
-Number = Annotated[Whole, Field(ge=1, le=2**63 - 1)]
+Number = Annotated[Whole, Field(ge=1, le=LARGEST)]
 """The number of something on a platform: an agent, a department, a user."""
+
+
+class Nothing(Options):
+    """No arguments."""

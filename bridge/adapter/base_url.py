@@ -1,10 +1,15 @@
-"""The base URL of a platform's API, as an option of its accounts."""
+"""The base URL of a platform's API, as an option of its accounts, and URLs in errors."""
 
 import re
 
 from pydantic import AfterValidator
 
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::(?P<port>[0-9]{1,5}))?(/[A-Za-z0-9._~-]+)*", re.ASCII)
+
+
+def quoted_url(text: str) -> str:
+    """A URL as an error shows it: not at all where it has a user, since a password may be there."""
+    return "a URL with a user" if "@" in text else f'"{text[:80]}"'
 
 
 def a_base_url(example: str) -> AfterValidator:
@@ -17,8 +22,7 @@ def a_base_url(example: str) -> AfterValidator:
         base = text.removesuffix("/")
         found = _BASE_URL.fullmatch(base)
         if found is None or not 0 < int(found["port"] or 443) < 65536:
-            shown = "a URL with a user" if "@" in text else f'"{text[:80]}"'
-            raise ValueError(f'{shown} is not a base URL: write for example "{example}"')
+            raise ValueError(f'{quoted_url(text)} is not a base URL: write for example "{example}"')
         return base
 
     return AfterValidator(check)

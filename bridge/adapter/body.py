@@ -8,6 +8,11 @@ DEEPEST = 20
 """Objects and lists within one another; what chats have to say is far flatter."""
 
 
+def media_type(content_type: str) -> str:
+    """The header `content-type` without its parameters, in lower case; "" where there is none."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def read_json(body: bytes | str, what: str = "body") -> object:
     """The JSON value of `body`. Raises Refused(400) naming `what` where it is not JSON, or nested too deep."""
     try:

@@ -54,6 +54,11 @@ def _escape_start(found: re.Match[str]) -> str:
     return f"{line_end}{' ' if blanks and not line_end else ''}{number}{mark and chr(92) + mark}"
 
 
+def sound(text: str) -> str:
+    """`text` as UTF-8 can say it: half a surrogate pair, which no rule should lose a message for, becomes `?`."""
+    return text.encode(errors="replace").decode()
+
+
 def to_markdown(reply: Reply) -> str:
     """The reply as Markdown: plain text is escaped, Markdown passes unchanged."""
     return reply.text if reply.format == "markdown" else escape_markdown(reply.text)

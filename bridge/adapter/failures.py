@@ -55,4 +55,4 @@ def in_words(error: Exception) -> str:
         words = error.strerror or str(error)
     else:
         words = str(error)
-    return excerpt((words or type(error).__name__).encode(errors="replace"), 200)
+    return excerpt(words or type(error).__name__, 200)

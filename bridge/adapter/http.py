@@ -16,9 +16,9 @@ from msgspec.structs import replace
 
 from bridge.adapter.answers import retry_after
 from bridge.adapter.connections import Connections
-from bridge.adapter.failures import NeverSent, NoAnswer
+from bridge.adapter.failures import DoorError, NeverSent
 from bridge.adapter.guard import Guard, Inside, Unresolved
-from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, HttpCall, Post, ReadFile, SignedCall, Steps
+from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, HttpCall, Post, ReadFile, SignedCall, Step, Steps
 from bridge.adapter.target import Target, target_of
 from bridge.clock import Clock
 from bridge.model.delivery import Failed, Outcome, Unknown
@@ -138,34 +138,27 @@ class Door:
             step = next(steps)
             while True:
                 if isinstance(step, ReadFile):
-                    step = steps.send(await read(step))
-                    continue
-                if isinstance(step, Post):
-                    seen = answer = await post(step)
-                elif isinstance(step, ConfidentialCall):
-                    answer = await self._together(step, timeout, at_once if first else turn)
-                    # What is seen is kept with the attempt, and shown to people.
-                    seen = HttpAnswer(status=answer.status)
+                    answer = await read(step)
                 else:
-                    if not first:
-                        await turn()
-                    seen = answer = await self.call(step, timeout=timeout)
-                first = False
+                    mine = at_once if first else turn
+                    answer = await (post(step) if isinstance(step, Post) else self._in_turn(step, mine, timeout))
+                    seen, first = _shown(step, answer), False
                 step = steps.send(answer)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome, seen
-        except NeverSent as error:
-            permanent = error.reason in ("invalid", "refused")
-            return Failed(reason=error.reason, detail=error.detail, permanent=permanent), seen
-        except NoAnswer as error:
-            harmless = isinstance(step, HttpCall) and step.safe
-            return (Failed if harmless else Unknown)(reason=error.reason, detail=error.detail), seen
+        except DoorError as error:
+            return _unanswered(step, error), seen
         finally:
             steps.close()
 
+    async def _in_turn(self, call: HttpCall, turn: Callable[[], Awaitable[None]], timeout: timedelta) -> HttpAnswer:
+        if isinstance(call, ConfidentialCall):
+            return await self._together(call, turn, timeout)
+        return await self._after(turn, call, timeout)
+
     async def _together(
-        self, call: ConfidentialCall, timeout: timedelta, turn: Callable[[], Awaitable[None]]
+        self, call: ConfidentialCall, turn: Callable[[], Awaitable[None]], timeout: timedelta
     ) -> HttpAnswer:
         """One call for all who need the same now: workers that find themselves without a token log in once.
 
@@ -228,6 +221,20 @@ class Door:
         if seconds is None:
             return answer
         return replace(answer, headers={**answer.headers, "retry-after": f"{seconds:.0f}"})
+
+
+def _shown(step: Step, answer: HttpAnswer) -> HttpAnswer:
+    """What of an answer is kept with the attempt, and shown to people."""
+    return HttpAnswer(status=answer.status) if isinstance(step, ConfidentialCall) else answer
+
+
+def _unanswered(step: Step, error: DoorError) -> Failed | Unknown:
+    """What a step without an answer comes to."""
+    if isinstance(error, NeverSent):
+        permanent = error.reason in ("invalid", "refused")
+        return Failed(reason=error.reason, detail=error.detail, permanent=permanent)
+    harmless = isinstance(step, HttpCall) and step.safe
+    return (Failed if harmless else Unknown)(reason=error.reason, detail=error.detail)
 
 
 def _unsendable(headers: Mapping[str, str]) -> NeverSent:

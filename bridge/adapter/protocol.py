@@ -7,12 +7,13 @@ Outbound: `send` is a generator that yields each call it wants made, is sent the
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 import orjson
 from msgspec import Struct
 
 from bridge.adapter.account import Account, Options
+from bridge.adapter.dialect import sound
 from bridge.errors import Refused
 from bridge.model.broadcast import Batch
 from bridge.model.delivery import Delivery, Failed, Outcome
@@ -251,12 +252,21 @@ def problem(status: int, message: str) -> Answer:
 
     The message may quote the sender, whose headers reach us with lone surrogates where they are not UTF-8.
     """
-    body = orjson.dumps({"title": message.encode(errors="replace").decode(), "status": status})
+    body = orjson.dumps({"title": sound(message), "status": status})
     return Answer(status=status, body=body, content_type="application/problem+json")
 
 
 def no_credential(webhook: Webhook) -> str | None:
     return None
+
+
+def no_webhooks(name: str) -> Callable[[Webhook, Account], NoReturn]:
+    """`verify` and `parse` of a platform that only sends: no route leads to it, and whoever calls is refused."""
+
+    def refuse(webhook: Webhook, account: Account) -> NoReturn:
+        raise Refused(404, f"{name} sends no webhooks; this platform only sends")
+
+    return refuse
 
 
 def no_mailbox(webhook: Webhook, account: Account) -> str:

@@ -2,13 +2,16 @@
 
 import hmac
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+_WORD = re.compile(r"[!-~]+")
 
 
 class Secret:
@@ -49,6 +52,20 @@ class Secret:
 def _bytes(text: str) -> bytes:
     """A header that is not UTF-8 reaches us with lone surrogates; it is a wrong key, not a failure of ours."""
     return text.encode("utf-8", "surrogatepass")
+
+
+def one_word(what: str, advice: str = "copy it again") -> AfterValidator:
+    """Checks a secret that goes into a header as one word: `Annotated[SecretOption, one_word("a key")]`.
+
+    The error says `what` it is and has the `advice`, and nothing of the secret.
+    """
+
+    def check(secret: Secret) -> Secret:
+        if not _WORD.fullmatch(secret.reveal()):
+            raise ValueError(f"{what} has no blanks, line ends or letters outside ASCII: {advice}")
+        return secret
+
+    return AfterValidator(check)
 
 
 def any_is(secrets: Iterable[Secret], given: str) -> bool:

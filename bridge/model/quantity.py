@@ -73,3 +73,8 @@ def say_duration(duration: timedelta) -> str:
         if count:
             words.append(f"{count}{unit}")
     return " ".join(words[:2])
+
+
+def say_count(number: int, one: str, many: str = "") -> str:
+    """'1 line', '4,812 lines'; `many` is for a plural that has more to it than an s: '2 deliveries'."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.adapter.answers import EXCERPT, LONGEST_WAIT, excerpt, failure, retry_after
+from bridge.adapter.answers import EXCERPT, LONGEST_WAIT, excerpt, failure, is_taken, never, object_in, retry_after
 from bridge.adapter.protocol import HttpAnswer
 from bridge.model.delivery import REASONS, Failed, Reason
 from tests.values import NOON
@@ -17,7 +17,25 @@ STATUSES = st.integers(-1, 1000)
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2099, 12, 30))  # noqa: DTZ001 - the zone is given below
 
 
+@pytest.mark.parametrize(("status", "taken"), [(199, False), (200, True), (204, True), (299, True), (300, False)])
+def test_any_2xx_is_a_yes(status: int, taken: bool) -> None:
+    assert is_taken(HttpAnswer(status=status)) is taken
+
+
+@pytest.mark.parametrize(
+    ("body", "members"),
+    [(b'{"id": 5}', {"id": 5}), (b"[]", {}), (b"null", {}), (b"", {}), (b"\xff", {}), (b'{"id"' * 100_000, {})],
+)
+def test_what_is_no_object_has_no_members(body: bytes, members: dict[str, object]) -> None:
+    assert object_in(body) == members
+
+
 # The classes of failure.
+
+
+def test_what_need_not_be_tried_is_permanent() -> None:
+    assert never("no text") == Failed(reason="invalid", detail="no text", permanent=True)
+    assert never("no such chat", "not_found") == Failed(reason="not_found", detail="no such chat", permanent=True)
 
 
 @pytest.mark.parametrize(
@@ -148,9 +166,11 @@ def test_whatever_stands_there_is_a_wait_or_nothing(text: str) -> None:
         (b"\xff\x00a", 10, "� a"),
         ("a\u202eb\u2028c\u200bd".encode(), 10, "a b c d"),
         (b" " * 1000 + b"far away", 10, "…"),
+        ("ціна!", 4, "цін…"),
+        ("9 \ud83d€", 10, "9 ?€"),
     ],
 )
-def test_an_excerpt(body: bytes, limit: int, shown: str) -> None:
+def test_an_excerpt(body: bytes | str, limit: int, shown: str) -> None:
     assert excerpt(body, limit) == shown
 
 

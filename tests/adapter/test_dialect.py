@@ -8,7 +8,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.adapter.dialect import MARKS, escape_markdown, escape_value, split, to_bbcode, to_markdown, to_plain, whole
+from bridge.adapter.dialect import (
+    MARKS,
+    escape_markdown,
+    escape_value,
+    sound,
+    split,
+    to_bbcode,
+    to_markdown,
+    to_plain,
+    whole,
+)
 from bridge.model.delivery import Reply
 
 
@@ -68,6 +78,10 @@ def test_plain_text_is_only_made_harmless() -> None:
     assert to_plain(reply) == "[b]**x** & <y>"
     assert to_bbcode(reply) == "[\u200bb]**x** & <y>"
     assert to_markdown(reply) == "\\[b\\]\\*\\*x\\*\\* \\& \\<y\\>"
+
+
+def test_half_a_character_becomes_a_question_mark() -> None:
+    assert sound("9 \ud83d€ \udca9 😀") == "9 ?€ ? 😀"
 
 
 def test_markdown_passes_to_markdown_unchanged() -> None:

@@ -1,14 +1,15 @@
 import copy
 import pickle
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bridge.adapter.account import Options
-from bridge.adapter.secret import Secret, SecretOption, Surroundings, any_is, resolve_secret
+from bridge.adapter.secret import Secret, SecretOption, Surroundings, any_is, one_word, resolve_secret
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 
@@ -93,3 +94,22 @@ def test_what_is_no_secret_is_not_shown(value: object) -> None:
     with pytest.raises(ValidationError) as caught:
         Keys.model_validate({"key": value})
     assert "4242" not in str(caught.value)
+
+
+WORD: TypeAdapter[Secret] = TypeAdapter(
+    Annotated[SecretOption, one_word("a key", "copy it again, without Bearer")],
+    config={"arbitrary_types_allowed": True},
+)
+
+
+def test_a_secret_of_one_word() -> None:
+    assert WORD.validate_python("!k~").reveal() == "!k~"
+
+
+@pytest.mark.parametrize("text", ["hidden key", "hidden\n", " hidden", "hidden\x7f", "hidd\u00e9n", "hidden\ud83d"])
+def test_what_cannot_go_into_a_header_is_refused_unseen(text: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        WORD.validate_python(text)
+    (problem,) = caught.value.errors(include_input=False, include_context=False)
+    words = "a key has no blanks, line ends or letters outside ASCII: copy it again, without Bearer"
+    assert problem["msg"] == f"Value error, {words}"

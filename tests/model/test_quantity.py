@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.quantity import Rate, parse_duration, parse_rate, parse_size, say_duration
+from bridge.model.quantity import Rate, parse_duration, parse_rate, parse_size, say_count, say_duration
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,17 @@ def test_what_is_said_can_be_read_again(seconds: int) -> None:
     words = say_duration(timedelta(seconds=seconds)).split(" ")
     read = sum((parse_duration(word) for word in words), timedelta(0)).total_seconds()
     assert 0 <= seconds - read < parse_duration("1" + words[-1][-1]).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "said"),
+    [
+        (0, ("line",), "0 lines"),
+        (1, ("line",), "1 line"),
+        (4812, ("line",), "4,812 lines"),
+        (1, ("delivery", "deliveries"), "1 delivery"),
+        (2, ("delivery", "deliveries"), "2 deliveries"),
+    ],
+)
+def test_a_count_is_said_in_the_singular_or_the_plural(number: int, words: tuple[str, ...], said: str) -> None:
+    assert say_count(number, *words) == said

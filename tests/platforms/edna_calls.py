@@ -2,12 +2,9 @@
 
 import json
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
-from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Notice, Post, Step, Steps, Webhook
-from bridge.clock import SetClock
+from bridge.adapter.protocol import HttpAnswer, HttpCall, Notice, Step, Steps, Webhook
 from bridge.model.delivery import Outcome
 from bridge.platforms.edna import adapter
 from bridge.platforms.edna.account import EdnaAccount
@@ -79,17 +76,6 @@ def walk(steps: Steps, answers: Iterable[HttpAnswer]) -> tuple[list[HttpCall], O
         assert list(waiting) == []
         outcome: Outcome = end.value
         return calls, outcome
-
-
-async def drive(steps: Steps, *, patience: float = 20) -> Outcome:
-    """To the outcome, over real connections."""
-
-    async def post(mail: Post) -> HttpAnswer:
-        raise AssertionError("edna has no mailboxes")
-
-    async with Door(SetClock(NOON)) as door:
-        outcome, _ = await door.drive(steps, post, timedelta(seconds=patience))
-    return outcome
 
 
 def issued(token: str = "tok-1") -> HttpAnswer:

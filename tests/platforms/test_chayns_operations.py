@@ -4,7 +4,6 @@ import json
 import re
 import tomllib
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridge.adapter.account import Account
-from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post
+from bridge.adapter.protocol import HttpAnswer, HttpCall
 from bridge.adapter.secret import Surroundings
-from bridge.clock import SetClock
 from bridge.model.delivery import Failed, Outcome, Sent, Unknown
 from bridge.model.event import Address
 from bridge.platforms import chayns
@@ -27,7 +24,7 @@ from bridge.platforms.chayns.account import ChaynsAccount
 from bridge.platforms.chayns.operations import MOST_MEMBERS
 from bridge.rulebook.action_forms import ActionForm
 from tests.fakes.chayns import LOCATION, SECRET, TAPP, Chayns
-from tests.values import NOON
+from tests.platforms.driving import drive
 
 DOC = (Path(chayns.__file__).parent / "doc.md").read_text(encoding="utf-8")
 MAIL = {"subject": "Training", "text": "It is at 7"}
@@ -47,14 +44,9 @@ async def fake() -> AsyncIterator[Chayns]:
 async def perform(
     fake: Chayns, name: str, to: Address, arguments: Mapping[str, object] | None = None, **options: Any
 ) -> Outcome:
-    async def post(mail: Post) -> HttpAnswer:
-        raise AssertionError("chayns has no mailboxes")
-
     operation = adapter.operations[name]
     steps = operation.steps(operation.arguments(**(arguments or {})), to, an_account(base_url=fake.url, **options))
-    async with Door(SetClock(NOON)) as door:
-        outcome, _ = await door.drive(steps, post, timedelta(seconds=20))
-    return outcome
+    return await drive(steps)
 
 
 async def test_a_push_goes_to_one_user_or_group(fake: Chayns) -> None:

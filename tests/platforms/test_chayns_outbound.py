@@ -4,7 +4,6 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Webhook
-from bridge.clock import SetClock
+from bridge.adapter.protocol import HttpAnswer, HttpCall, Webhook
 from bridge.errors import Refused
 from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
 from bridge.model.event import Address
@@ -26,6 +23,7 @@ from bridge.platforms.chayns.calls import explanation
 from bridge.platforms.chayns.receivers import MOST, intercom
 from tests.fakes.chat_server import Say
 from tests.fakes.chayns import LOCATION, SECRET, TAPP, Chayns, error
+from tests.platforms.driving import drive
 from tests.values import NOON, a_delivery
 
 OUTBOUND = sorted((Path(chayns.__file__).parent / "fixtures/outbound").glob("*.json"))
@@ -202,12 +200,8 @@ async def fake() -> AsyncIterator[Chayns]:
 
 
 async def deliver(fake: Chayns, to: Address, *, patience: float = 20, **options: Any) -> Outcome:
-    async def post(mail: Post) -> HttpAnswer:
-        raise AssertionError("chayns has no mailboxes")
-
     account = an_account(base_url=fake.url, **options)
-    async with Door(SetClock(NOON)) as door:
-        outcome, _ = await door.drive(adapter.send(a_delivery(to=to), account), post, timedelta(seconds=patience))
+    outcome = await drive(adapter.send(a_delivery(to=to), account), patience=patience)
     assert isinstance(outcome, Sent) or account.secret.reveal() not in outcome.detail
     return outcome
 

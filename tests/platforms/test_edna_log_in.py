@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from bridge.adapter.http import Door
-from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, Post
+from bridge.adapter.protocol import ConfidentialCall, HttpAnswer
 from bridge.clock import SetClock
 from bridge.model.delivery import Failed, Outcome, Sent
 from bridge.platforms.edna import adapter
 from bridge.platforms.edna.account import EdnaAccount
 from bridge.platforms.edna.integrator import issued_token
 from tests.fakes.edna import PASSWORD, Edna
-from tests.platforms.edna_calls import an_account, drive, issued, taken, token_of, walk
+from tests.platforms.driving import drive, no_mailbox
+from tests.platforms.edna_calls import an_account, issued, taken, token_of, walk
 from tests.running import until
 from tests.values import NOON, a_delivery
 
@@ -137,12 +138,9 @@ async def test_a_token_that_is_over_is_renewed(fake: Edna) -> None:
 async def together(fake: Edna, account: EdnaAccount, door: Door, meanwhile: Callable[[], None] | None = None) -> None:
     """Twenty deliveries at once, as the workers of one process make them; once the first is there, `meanwhile`."""
 
-    async def post(mail: Post) -> HttpAnswer:
-        raise AssertionError("edna has no mailboxes")
-
     before = len(fake.sent)
     steps = [adapter.send(a_delivery(id=number, to=CLIENT), account) for number in range(20)]
-    driven = [asyncio.create_task(door.drive(one, post, timedelta(seconds=20))) for one in steps]
+    driven = [asyncio.create_task(door.drive(one, no_mailbox, timedelta(seconds=20))) for one in steps]
     if meanwhile is not None:
         await until(lambda: len(fake.sent) > before)
         meanwhile()

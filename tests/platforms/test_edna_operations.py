@@ -14,7 +14,8 @@ from bridge.model.delivery import Failed, Outcome, Reply, Sent
 from bridge.platforms.edna import adapter
 from tests.fakes.chat_server import Say
 from tests.fakes.edna import Edna
-from tests.platforms.edna_calls import an_account, drive, issued, walk
+from tests.platforms.driving import drive
+from tests.platforms.edna_calls import an_account, issued, walk
 from tests.values import a_delivery
 
 FILE = {"url": "https://files.example/test.jpg", "name": "test.jpg", "type": "image/jpeg", "size": 256}

@@ -17,7 +17,8 @@ from bridge.platforms.edna.recipient import read_recipient, way_to
 from bridge.platforms.edna.session import MOST_BEGUN, Session
 from tests.fakes.chat_server import Say
 from tests.fakes.edna import PASSWORD, Edna
-from tests.platforms.edna_calls import MESSAGE, an_account, drive, issued, parse, taken, walk
+from tests.platforms.driving import drive
+from tests.platforms.edna_calls import MESSAGE, an_account, issued, parse, taken, walk
 from tests.values import a_delivery
 
 CLIENT = {"threads_client_id": 17}

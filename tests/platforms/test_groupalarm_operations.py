@@ -5,7 +5,6 @@ import re
 import tomllib
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridge.adapter.account import Account
-from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Steps
+from bridge.adapter.protocol import HttpAnswer, HttpCall, Steps
 from bridge.adapter.secret import Surroundings
-from bridge.clock import SetClock
 from bridge.model.delivery import Failed, Outcome, Sent, Unknown
 from bridge.platforms import groupalarm
 from bridge.platforms.groupalarm import adapter
@@ -27,7 +24,7 @@ from bridge.platforms.groupalarm.account import GroupAlarmAccount, Paths
 from bridge.platforms.groupalarm.rooms import MOST_PAGES, Room, Rooms, rooms
 from bridge.rulebook.action_forms import ActionForm
 from tests.fakes.groupalarm import DEFAULT_ROOM, ORGANIZATION, TOKEN, GroupAlarm
-from tests.values import NOON
+from tests.platforms.driving import drive
 
 DOC = (Path(groupalarm.__file__).parent / "doc.md").read_text(encoding="utf-8")
 PICTURE = bytes(range(256))
@@ -49,15 +46,6 @@ async def fake() -> AsyncIterator[GroupAlarm]:
         opened.add_room(6, eventID=91, type="event")
         opened.add_room(7, organizationID=18)
         yield opened
-
-
-async def drive(steps: Steps) -> Outcome:
-    async def post(mail: Post) -> HttpAnswer:
-        raise AssertionError("GroupAlarm has no mailboxes")
-
-    async with Door(SetClock(NOON)) as door:
-        outcome, _ = await door.drive(steps, post, timedelta(seconds=20))
-    return outcome
 
 
 async def perform(

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Webhook
-from bridge.clock import SetClock
+from bridge.adapter.protocol import HttpAnswer, HttpCall, Webhook
 from bridge.errors import Refused
 from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
 from bridge.model.event import Address
@@ -24,6 +21,7 @@ from bridge.platforms.groupalarm.account import GroupAlarmAccount
 from bridge.platforms.groupalarm.calls import explanation
 from tests.fakes.chat_server import Say
 from tests.fakes.groupalarm import ORGANIZATION, TOKEN, GroupAlarm, refusal
+from tests.platforms.driving import drive
 from tests.values import NOON, a_delivery
 
 OUTBOUND = sorted((Path(groupalarm.__file__).parent / "fixtures/outbound").glob("*.json"))
@@ -170,13 +168,8 @@ async def fake() -> AsyncIterator[GroupAlarm]:
 
 
 async def deliver(fake: GroupAlarm, to: Address, *, patience: float = 20, text: str = "9 €", **options: Any) -> Outcome:
-    async def post(mail: Post) -> HttpAnswer:
-        raise AssertionError("GroupAlarm has no mailboxes")
-
     account = an_account(base_url=fake.url, **options)
-    async with Door(SetClock(NOON)) as door:
-        steps = adapter.send(a_delivery(to=to, reply=Reply(text=text)), account)
-        outcome, _ = await door.drive(steps, post, timedelta(seconds=patience))
+    outcome = await drive(adapter.send(a_delivery(to=to, reply=Reply(text=text)), account), patience=patience)
     assert isinstance(outcome, Sent) or TOKEN not in outcome.detail
     return outcome
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,15 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, Steps
-from bridge.clock import SetClock
+from bridge.adapter.protocol import HttpAnswer, HttpCall
 from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
 from bridge.platforms.helpcrunch import adapter
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
 from bridge.platforms.helpcrunch.reconcile import reconcile
 from tests.fakes.chat_server import Say
 from tests.fakes.helpcrunch import KEY, HelpCrunch
+from tests.platforms.driving import drive
 from tests.values import NOON, a_delivery
 
 ANNA = {"id": 45, "email": "anna@shop.example", "userId": "u-1"}
@@ -37,15 +36,6 @@ async def fake() -> AsyncIterator[HelpCrunch]:
 
 def an_account(fake: HelpCrunch, **options: Any) -> HelpCrunchAccount:
     return HelpCrunchAccount(**{"name": "shop", "api_key": KEY, "agent": 4188, "base_url": fake.url, **options})
-
-
-async def drive(steps: Steps) -> Outcome:
-    async def post(mail: Post) -> HttpAnswer:
-        raise AssertionError("HelpCrunch has no mailboxes")
-
-    async with Door(SetClock(NOON)) as door:
-        outcome, _ = await door.drive(steps, post, timedelta(seconds=20))
-    return outcome
 
 
 async def do(fake: HelpCrunch, name: str, to: dict[str, object], /, **arguments: Any) -> Outcome:

@@ -3,7 +3,6 @@
 import json
 import tomllib
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridge.adapter.account import Account
-from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post
+from bridge.adapter.protocol import HttpAnswer, HttpCall
 from bridge.adapter.secret import Surroundings
-from bridge.clock import SetClock
 from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
 from bridge.model.quantity import parse_rate
 from bridge.platforms import helpcrunch
@@ -29,7 +26,8 @@ from bridge.rulebook.action_forms import ActionForm
 from tests.fakes.chat_server import Say
 from tests.fakes.helpcrunch import KEY, HelpCrunch
 from tests.fakes.helpcrunch_errors import too_many
-from tests.values import NOON, a_delivery
+from tests.platforms.driving import drive
+from tests.values import a_delivery
 
 FOLDER = Path(helpcrunch.__file__).parent
 DOC = (FOLDER / "doc.md").read_text(encoding="utf-8")
@@ -194,13 +192,9 @@ async def deliver(
     application: int | None = None,
     **reply: Any,
 ) -> Outcome:
-    async def post(mail: Post) -> HttpAnswer:
-        raise AssertionError("HelpCrunch has no mailboxes")
-
     delivery = a_delivery(to=to, reply=Reply(**{"text": "9 €", **reply}))
-    async with Door(SetClock(NOON)) as door:
-        steps = adapter.send(delivery, an_account(base_url=fake.url, api_key=key, application=application))
-        outcome, _ = await door.drive(steps, post, timedelta(seconds=patience))
+    account = an_account(base_url=fake.url, api_key=key, application=application)
+    outcome = await drive(adapter.send(delivery, account), patience=patience)
     assert isinstance(outcome, Sent) or key not in outcome.detail
     return outcome
 

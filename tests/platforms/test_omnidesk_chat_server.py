@@ -40,6 +40,15 @@ async def deliver(fake: ChatServer, text: str = "10 €", **options: Any) -> Out
     return outcome
 
 
+@pytest.mark.parametrize(("form", "written"), [("json", "9 ?€"), ("form", "9+%3F%E2%82%AC")])
+def test_half_a_character_does_not_cost_the_reply(form: str, written: str) -> None:
+    to = {"session": SESSION, "chat_server": "https://chat.example.com"}
+    account = an_account(chat_servers=["https://chat.example.com"], message_format=form)
+    call = next(adapter.send(a_delivery(to=to, reply=Reply(text="9 \ud83d€")), account))
+    assert isinstance(call, HttpCall)
+    assert written in (call.body or b"").decode()
+
+
 async def test_a_reply_arrives_as_it_was_written() -> None:
     async with ChatServer() as fake:
         assert await deliver(fake, '"quotes", \\ \n Привіт 👋') == Sent()

@@ -1,38 +1,25 @@
 """The questions that the bridge asks a real Omnidesk, over real HTTP to a strict fake of it."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, Post, Steps
-from bridge.clock import SystemClock
 from bridge.model.delivery import Failed, Outcome, Sent
 from bridge.model.event import Address
 from bridge.platforms.omnidesk import adapter
 from bridge.platforms.omnidesk.account import OmnideskAccount
 from tests.fakes.chat_server import Say
 from tests.fakes.omnidesk import ITEMS, Omnidesk
+from tests.platforms.driving import drive
 from tests.platforms.omnidesk_calls import SERVER, SESSION, TOKEN, a_client, an_account
 
 HERE: Address = {"session": SESSION, "chat_server": SERVER}
 CHECK: dict[str, Any] = {"origin": "shop.example", "ip": "198.51.100.7"}
 
 
-async def no_mail(mail: Post) -> HttpAnswer:
-    raise AssertionError(f"nothing is posted: {mail}")
-
-
-async def walked(steps: Steps) -> Outcome:
-    async with Door(SystemClock()) as door:
-        outcome, _ = await door.drive(steps, no_mail, timedelta(seconds=1))
-    return outcome
-
-
 async def ask(account: OmnideskAccount, name: str, to: Address = HERE, **arguments: Any) -> Outcome:
     operation = adapter.operations[name]
-    return await walked(operation.steps(operation.arguments.model_validate(arguments), to, account))
+    return await drive(operation.steps(operation.arguments.model_validate(arguments), to, account))
 
 
 @pytest.mark.parametrize(
@@ -114,9 +101,9 @@ async def test_a_question_is_never_in_doubt() -> None:
 async def test_the_probe_tells_a_good_key_from_a_bad_one() -> None:
     assert adapter.probe is not None
     async with Omnidesk() as fake:
-        good = await walked(adapter.probe(a_client(fake.url)))
-        bad = await walked(adapter.probe(a_client(fake.url, api_key="wrong")))
+        good = await drive(adapter.probe(a_client(fake.url)))
+        bad = await drive(adapter.probe(a_client(fake.url, api_key="wrong")))
         assert isinstance(good, Sent)
         assert bad == Failed(reason="auth", detail="401: apiKey: missing or wrong", permanent=True)
         assert fake.names() == ["whitelistedDomainsAndBlacklistedIPs"]
-    assert await walked(adapter.probe(an_account())) == Sent()
+    assert await drive(adapter.probe(an_account())) == Sent()

@@ -3,14 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, Post
-from bridge.clock import SetClock
 from bridge.model.delivery import Failed, Outcome, Sent, Unknown
 from bridge.platforms.registry import ADAPTERS
 from tests.fakes.chat_server import Say
@@ -18,7 +14,7 @@ from tests.fakes.chayns import LOCATION, SECRET, TAPP, Chayns
 from tests.fakes.edna import BOT_TOKEN, LOGIN, PASSWORD, Edna
 from tests.fakes.groupalarm import ORGANIZATION, TOKEN, GroupAlarm
 from tests.fakes.helpcrunch import KEY, HelpCrunch
-from tests.values import NOON
+from tests.platforms.driving import drive
 
 EDNA = {"hook_secret": "0123456789abcdef"}
 
@@ -62,15 +58,9 @@ async def case(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, Case]
 
 
 async def probe(name: str, **options: Any) -> Outcome:
-    async def post(mail: Post) -> HttpAnswer:
-        raise AssertionError("a probe writes into no mailbox")
-
     adapter = ADAPTERS[name]
     assert adapter.probe is not None
-    async with Door(SetClock(NOON)) as door:
-        steps = adapter.probe(adapter.account.model_validate({"name": "a", **options}))
-        outcome, _ = await door.drive(steps, post, timedelta(seconds=20))
-    return outcome
+    return await drive(adapter.probe(adapter.account.model_validate({"name": "a", **options})))
 
 
 async def test_right_and_wrong_credentials(case: tuple[str, Case]) -> None:

@@ -2,7 +2,6 @@
 
 from base64 import b64decode
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bridge.adapter.http import Door
-from bridge.adapter.protocol import HttpAnswer, HttpCall, Post, SignedCall
-from bridge.clock import SetClock
+from bridge.adapter.protocol import HttpAnswer, HttpCall, SignedCall
 from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
 from bridge.platforms.webhook import adapter
 from bridge.platforms.webhook.account import WebhookAccount
 from bridge.platforms.webhook.operations import LONGEST_ANSWER, LONGEST_BODY, Call
 from tests.fakes.chat_server import Say
 from tests.fakes.webhook import Receiver
+from tests.platforms.driving import drive
 from tests.values import NOON, a_delivery
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -37,14 +35,8 @@ def an_account(**options: Any) -> WebhookAccount:
 
 
 async def call(account: WebhookAccount, /, *, number: int = 1, **arguments: Any) -> Outcome:
-    async def post(mail: Post) -> HttpAnswer:
-        raise AssertionError("a webhook has no mailboxes")
-
     delivery = a_delivery(id=number, to={"conversation": "ticket-17"}, reply=Reply(text=""))
-    async with Door(SetClock(NOON)) as door:
-        steps = OPERATION.begin(OPERATION.arguments.model_validate(arguments), delivery, account)
-        outcome, _ = await door.drive(steps, post, timedelta(seconds=20))
-    return outcome
+    return await drive(OPERATION.begin(OPERATION.arguments.model_validate(arguments), delivery, account))
 
 
 def inside(**options: Any) -> WebhookAccount:

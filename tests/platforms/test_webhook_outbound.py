@@ -5,16 +5,14 @@ import re
 import tomllib
 from base64 import b64decode
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.adapter.account import Account
-from bridge.adapter.http import Door
 from bridge.adapter.mapping import FIELDS
-from bridge.adapter.protocol import HttpAnswer, Post, SignedCall
+from bridge.adapter.protocol import SignedCall
 from bridge.adapter.secret import Surroundings
 from bridge.clock import SetClock
 from bridge.model.delivery import Failed, Outcome, Reply, Sent, Unknown
@@ -24,6 +22,7 @@ from bridge.platforms.webhook.account import WebhookAccount
 from bridge.platforms.webhook.fields import Scheme, default_paths
 from tests.fakes.chat_server import Say
 from tests.fakes.webhook import Receiver
+from tests.platforms.driving import drive
 from tests.values import NOON, a_delivery
 
 FOLDER = Path(platform.__file__).parent
@@ -42,15 +41,9 @@ async def fake() -> AsyncIterator[Receiver]:
 
 
 async def deliver(fake: Receiver, clock: SetClock, *, patience: float = 20, **options: Any) -> Outcome:
-    async def post(mail: Post) -> HttpAnswer:
-        raise AssertionError("a webhook has no mailboxes")
-
     inside = {"internal_hosts": ["127.0.0.1"]}
     account = WebhookAccount.model_validate({"name": "crm", "secrets": [SECRET], "url": fake.url, **inside, **options})
-    async with Door(clock) as door:
-        steps = adapter.send(a_delivery(to=TO), account)
-        outcome, _ = await door.drive(steps, post, timedelta(seconds=patience))
-    return outcome
+    return await drive(adapter.send(a_delivery(to=TO), account), patience=patience, clock=clock)
 
 
 async def test_a_reply_is_signed_at_each_attempt_and_taken_once(fake: Receiver) -> None:

@@ -3,10 +3,9 @@
 The API: https://github.com/TobitSoftware/chayns-backend/wiki/Reference-Intercom, v2.0, which its makers have given up.
 """
 
-from bridge.adapter.protocol import Adapter
+from bridge.adapter.protocol import Adapter, no_webhooks
 from bridge.platforms.chayns.account import ChaynsAccount
 from bridge.platforms.chayns.audience import PEOPLE, TOGETHER
-from bridge.platforms.chayns.inbound import refuse_all
 from bridge.platforms.chayns.operations import OPERATIONS
 from bridge.platforms.chayns.outbound import CAN, probe, send
 from bridge.platforms.chayns.receivers import KEYS
@@ -15,8 +14,8 @@ adapter = Adapter(
     name="chayns",
     account=ChaynsAccount,
     to_keys=KEYS,
-    verify=refuse_all,
-    parse=refuse_all,
+    verify=no_webhooks("chayns"),
+    parse=no_webhooks("chayns"),
     send=send,
     operations=OPERATIONS,
     can=CAN,

@@ -6,29 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from bridge.adapter.account import Account
+from bridge.adapter.account import Account, NumberOption
 from bridge.adapter.base_url import a_base_url
-from bridge.adapter.secret import Secret, SecretOption
+from bridge.adapter.secret import SecretOption, one_word
 
-_SECRET = re.compile(r"[!-~]+")
 OFFSET = "{offset}"
 """Where a query has it, members are asked for page by page: it stands for how many were read."""
 _QUERY = re.compile(r"([A-Za-z0-9_.~%&=,-]|\{offset\}){0,200}")
-
-
-def _secret(secret: Secret) -> Secret:
-    if not _SECRET.fullmatch(secret.reveal()):
-        raise ValueError("a tapp's secret has no blanks, line ends or letters outside ASCII: copy it again")
-    return secret
 
 
 def _query(text: str) -> str:
     if not _QUERY.fullmatch(text):
         raise ValueError(f'"{text[:80]}" is not a query: write for example "fields=userId", without a question mark')
     return text
-
-
-Number = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 class ChaynsAccount(Account):
@@ -39,9 +29,9 @@ class ChaynsAccount(Account):
 
     platform: Literal["chayns"] = "chayns"
     base_url: Annotated[str, a_base_url("https://api.chayns.net/v2.0")] = "https://api.chayns.net/v2.0"
-    location_id: Number
-    tapp_id: Number
-    secret: Annotated[SecretOption, AfterValidator(_secret)]
+    location_id: NumberOption
+    tapp_id: NumberOption
+    secret: Annotated[SecretOption, one_word("a tapp's secret")]
     member_field: str = Field(default="userId", min_length=1, max_length=100)
     members_query: Annotated[str, AfterValidator(_query)] = ""
     together: int = Field(default=100, ge=1, le=1000)

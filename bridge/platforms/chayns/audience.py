@@ -10,15 +10,16 @@ import msgspec
 import orjson
 from msgspec import Struct
 
+from bridge.adapter.answers import is_taken, never
+from bridge.adapter.number import whole_number
 from bridge.adapter.protocol import Pages, People, Together
 from bridge.errors import Place, Problem
 from bridge.model.broadcast import Batch, ChaynsAudience, Recipient
 from bridge.model.delivery import Failed
 from bridge.model.event import Address
 from bridge.platforms.chayns.account import OFFSET, ChaynsAccount
-from bridge.platforms.chayns.calls import data, failed, get, is_taken
-from bridge.platforms.chayns.outbound import never
-from bridge.platforms.chayns.receivers import MOST, numbers, whole_number
+from bridge.platforms.chayns.calls import data, failed, get
+from bridge.platforms.chayns.receivers import MOST, numbers
 
 ALWAYS = ("id",)
 TEXTS = ("name", "firstName", "lastName", "personId", "gender", "picture")
@@ -86,7 +87,7 @@ def _recipient(member: object, field: str, group: int) -> Recipient | Problem:
 
 
 def _number(member: object, field: str) -> int | None:
-    return whole_number(member.get(field)) if isinstance(member, dict) else None
+    return whole_number(member.get(field), blanks=True) if isinstance(member, dict) else None
 
 
 def _unreadable(group: int, why: str) -> Failed:

@@ -2,12 +2,12 @@
 
 Sources: https://github.com/TobitSoftware/chayns-backend/wiki for the address, the authorisation and the envelope
 `{"data": [...]}`; the error's body `{message, errorGuid}` is that of chayns' own .NET client, which writes the names
-with capitals, so they are read in either case.
+with capitals, so they are read in either case. The wiki says 201 for what was done, chayns' own sample code 200.
 """
 
 import orjson
 
-from bridge.adapter.answers import excerpt, failure
+from bridge.adapter.answers import excerpt, failure, is_taken, never, object_in
 from bridge.adapter.protocol import HttpAnswer, HttpCall
 from bridge.model.delivery import Failed, Outcome, Sent
 from bridge.platforms.chayns.account import ChaynsAccount
@@ -32,23 +32,13 @@ def _headers(account: ChaynsAccount) -> dict[str, str]:
     return {"authorization": account.authorization(), "accept": "application/json"}
 
 
-def sound(text: str) -> str:
-    """`text` as UTF-8 can say it: half a surrogate pair, which no rule should lose a message for, becomes `?`."""
-    return text.encode(errors="replace").decode()
-
-
-def is_taken(answer: HttpAnswer) -> bool:
-    """The wiki says 201, chayns' own sample code says 200: any 2xx is a yes."""
-    return 200 <= answer.status < 300
-
-
 def outcome(answer: HttpAnswer) -> Outcome:
     """Sent, unless the status says no, or a body that can be read says `success: false` and nowhere true."""
     if not is_taken(answer):
         return failed(answer)
     said = [entry.get("success") for entry in _entries(answer.body)]
     if False in said and True not in said:
-        return Failed(reason="refused", detail=f"{answer.status}: chayns says success: false", permanent=True)
+        return never(f"{answer.status}: chayns says success: false", "refused")
     return Sent()
 
 
@@ -58,11 +48,11 @@ def failed(answer: HttpAnswer) -> Failed:
 
 def explanation(body: bytes) -> str | None:
     """chayns' own words: "Invalid TappId (errorGuid 7d9f...)"; None where the body has none."""
-    error = _without_case(_read(body))
+    error = _without_case(object_in(body))
     words = [str(error["message"])] if error.get("message") else []
     if error.get("errorguid"):
         words.append(f"(errorGuid {error['errorguid']})")
-    return excerpt(" ".join(words).encode(errors="replace")) or None
+    return excerpt(" ".join(words)) or None
 
 
 def data(body: bytes) -> list[object]:
@@ -74,15 +64,8 @@ def data(body: bytes) -> list[object]:
 
 
 def _entries(body: bytes) -> list[dict[str, object]]:
-    found = _without_case(_read(body)).get("data")
+    found = _without_case(object_in(body)).get("data")
     return [_without_case(entry) for entry in found] if isinstance(found, list) else []
-
-
-def _read(body: bytes) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
 
 
 def _without_case(value: object) -> dict[str, object]:

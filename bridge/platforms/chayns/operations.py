@@ -11,13 +11,17 @@ import orjson
 from pydantic import AfterValidator, Field
 
 from bridge.adapter.account import Options
+from bridge.adapter.address import only
+from bridge.adapter.answers import is_taken, never
+from bridge.adapter.argument import Nothing
+from bridge.adapter.dialect import sound
+from bridge.adapter.number import whole_number
 from bridge.adapter.protocol import HttpAnswer, Operation, Step, Steps
 from bridge.model.delivery import Failed, Sent
 from bridge.model.event import Address
 from bridge.platforms.chayns.account import OFFSET, ChaynsAccount
-from bridge.platforms.chayns.calls import data, failed, get, is_taken, outcome, post, sound
-from bridge.platforms.chayns.outbound import never
-from bridge.platforms.chayns.receivers import lists, numbers, only, whole_number
+from bridge.platforms.chayns.calls import data, failed, get, outcome, post
+from bridge.platforms.chayns.receivers import lists, numbers
 
 MOST_MEMBERS = 10_000
 """Users that one look-up may find; our own bound."""
@@ -50,14 +54,10 @@ class Email(Options):
     greeting: Line | None = None
 
 
-class Members(Options):
-    pass
-
-
 def push(arguments: Push, to: Address, account: ChaynsAccount) -> Steps:
     """A push notification to the devices of one user or one UAC group, because chayns takes one in a call."""
     try:
-        only(to, ("users", "uac_groups"), "a push")
+        only(to, ("users", "uac_groups"), "a push has no such receiver")
         users, groups = numbers(to, "users"), numbers(to, "uac_groups")
     except ValueError as error:
         return never(str(error))
@@ -72,7 +72,7 @@ def email(arguments: Email, to: Address, account: ChaynsAccount) -> Steps:
     """One e-mail to all users and UAC groups of `to`."""
     keys = ("users", "uac_groups")
     try:
-        only(to, keys, "an e-mail")
+        only(to, keys, "an e-mail has no such receiver")
         receivers = lists(to, keys)
     except ValueError as error:
         return never(str(error))
@@ -89,10 +89,10 @@ def email(arguments: Email, to: Address, account: ChaynsAccount) -> Steps:
     return outcome(answer)
 
 
-def members(arguments: Members, to: Address, account: ChaynsAccount) -> Steps:
+def members(arguments: Nothing, to: Address, account: ChaynsAccount) -> Steps:
     """Who is in the UAC groups of `to`, each once, in the order in which chayns names them. One request a group."""
     try:
-        only(to, ("uac_groups",), "a list of members")
+        only(to, ("uac_groups",), "a list of members has no such receiver")
         groups = numbers(to, "uac_groups")
     except ValueError as error:
         return never(str(error))
@@ -128,12 +128,11 @@ def _members_of(group: int, account: ChaynsAccount) -> Generator[Step, HttpAnswe
         why = "it is not JSON, or it is longer than answers are read; members_query can ask for fewer fields"
     except ValueError as error:
         why = str(error)
-    detail = f"the members of UAC group {group} cannot be read: {why}"
-    return Failed(reason="invalid", detail=detail, permanent=True)
+    return never(f"the members of UAC group {group} cannot be read: {why}")
 
 
 def _user(entry: object, field: str) -> int:
-    number = whole_number(entry.get(field)) if isinstance(entry, dict) else None
+    number = whole_number(entry.get(field), blanks=True) if isinstance(entry, dict) else None
     if number is None:
         raise ValueError(f"an entry has no number in {field}, which member_field can rename")
     return number
@@ -145,7 +144,7 @@ OPERATIONS: Mapping[str, Operation[ChaynsAccount]] = {
     ),
     "email": Operation(arguments=Email, steps=email, about="One e-mail to users and UAC groups."),
     "members": Operation(
-        arguments=Members,
+        arguments=Nothing,
         steps=members,
         about="The numbers of the users in UAC groups.",
         finds=("users", "count"),

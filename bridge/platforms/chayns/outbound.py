@@ -4,11 +4,12 @@ Source: https://github.com/TobitSoftware/chayns-backend/wiki/Reference-Intercom
 """
 
 from bridge.adapter.ability import unsayable
-from bridge.adapter.dialect import to_bbcode
+from bridge.adapter.answers import is_taken, never
+from bridge.adapter.dialect import sound, to_bbcode
 from bridge.adapter.protocol import Ability, Steps
-from bridge.model.delivery import Delivery, Failed, Sent
+from bridge.model.delivery import Delivery, Sent
 from bridge.platforms.chayns.account import ChaynsAccount
-from bridge.platforms.chayns.calls import failed, get, is_taken, outcome, post, sound
+from bridge.platforms.chayns.calls import failed, get, outcome, post
 from bridge.platforms.chayns.receivers import intercom, pictures
 
 CAN: frozenset[Ability] = frozenset({"attachments"})
@@ -35,7 +36,3 @@ def probe(account: ChaynsAccount) -> Steps:
     """
     answer = yield get(account, "/UAC")
     return Sent() if is_taken(answer) else failed(answer)
-
-
-def never(detail: str) -> Failed:
-    return Failed(reason="invalid", detail=detail, permanent=True)

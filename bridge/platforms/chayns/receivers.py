@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from bridge.adapter.answers import excerpt
+from bridge.adapter.address import only
+from bridge.adapter.number import whole_number
 from bridge.model.event import Address, Attachment
 
 MOST = 1000
@@ -16,7 +17,6 @@ MOST = 1000
 MOST_IMAGES = 10
 _PICTURE = re.compile(r"\.(gif|jpe?g|png|webp)\Z", re.IGNORECASE | re.ASCII)
 
-_LARGEST = 2**63 - 1
 _TOKEN = re.compile(r"[!-~]{1,8000}")
 
 
@@ -33,18 +33,10 @@ def numbers(to: Address, key: str) -> list[int]:
     listed = list(given) if isinstance(given, list | tuple) else [given]
     if len(listed) > MOST:
         raise ValueError(f"to.{key}: at most {MOST} numbers fit into one call")
-    found = [whole_number(one) for one in listed]
+    found = [whole_number(one, blanks=True) for one in listed]
     if None in found:
         raise ValueError(f"to.{key}: it is a list of numbers, 1 or above")
     return list(dict.fromkeys(number for number in found if number is not None))
-
-
-def whole_number(given: object) -> int | None:
-    """An id: a whole number from 1, as a number or in ASCII digits."""
-    if isinstance(given, str) and len(given) < 100:
-        digits = given.strip()
-        given = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
-    return given if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= _LARGEST else None
 
 
 def _token(given: object) -> str:
@@ -98,7 +90,7 @@ KEYS = (*_LISTS, "user_access_token", *_BESIDE)
 
 def intercom(to: Address) -> dict[str, object]:
     """The fields of an Intercom message beside its text. Raises ValueError for an address that means nobody."""
-    only(to, KEYS, "an Intercom message")
+    only(to, KEYS, "an Intercom message has no such receiver")
     fields: dict[str, object] = dict(lists(to, tuple(_LISTS)))
     if to.get("user_access_token") is not None:
         fields["UserAccessToken"] = _token(to["user_access_token"])
@@ -134,11 +126,3 @@ def pictures(fields: Mapping[str, object], attachments: Sequence[Attachment]) ->
 def lists(to: Address, keys: tuple[str, ...]) -> dict[str, list[int]]:
     """The lists of receivers that are not empty, by the names that chayns has for them."""
     return {_LISTS[key]: found for key in keys if (found := numbers(to, key))}
-
-
-def only(to: Address, keys: tuple[str, ...], what: str) -> None:
-    """Raises ValueError for a key of `to` that `what` has no use for: silently left out, somebody would be missed."""
-    for key, value in to.items():
-        if value is not None and key not in keys:
-            name = excerpt(key.encode(errors="replace"), 80)
-            raise ValueError(f"to.{name}: {what} has no such receiver; write {', '.join(keys)}")

@@ -2,24 +2,21 @@
 
 import re
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from bridge.adapter.account import Account, Duration, Options
 from bridge.adapter.base_url import a_base_url
-from bridge.adapter.secret import Secret, SecretOption
+from bridge.adapter.network import NetworkOption, is_among
+from bridge.adapter.secret import Secret, SecretOption, one_word
 from bridge.platforms.edna.session import Session
 
 LONGEST_TEXT = 2000
 """Characters: https://docs.edna.io/kb/send-outgoing-message-from-myself."""
 
 _IN_A_PATH = re.compile(r"[A-Za-z0-9._~-]{16,200}", re.ASCII)
-_TOKEN = re.compile(r"[!-~]+")
-_MAPPED = IPv6Network("::ffff:0:0/96")
 
-Network = IPv4Network | IPv6Network
 Way = Literal["bot", "agent", "outgoing", "device"]
 
 
@@ -29,24 +26,6 @@ def _hook_secret(secret: Secret) -> Secret:
             "it is a part of a URL: 16 to 200 letters, digits and - . _ ~; make one by `openssl rand -hex 24`"
         )
     return secret
-
-
-def _bot_token(secret: Secret) -> Secret:
-    if not _TOKEN.fullmatch(secret.reveal()):
-        raise ValueError("a token has no blanks, line ends or letters outside ASCII: copy it again, without Bearer")
-    return secret
-
-
-def _network(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("must be a text: write for example 203.0.113.7 or 203.0.113.0/24")
-    try:
-        network = ip_network(value)
-    except ValueError as error:
-        raise ValueError(f"{error}: write for example 203.0.113.7 or 203.0.113.0/24") from None
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-        return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
-    return network
 
 
 Word = Annotated[str, Field(min_length=1, max_length=255)]
@@ -75,13 +54,13 @@ class EdnaAccount(Account):
     platform: Literal["edna"] = "edna"
     base_url: Annotated[str, a_base_url("https://company.edna.io")]
     hook_secret: Annotated[SecretOption, AfterValidator(_hook_secret)] | None = None
-    allowed_ips: list[Annotated[Network, BeforeValidator(_network)]] = Field(default_factory=list)
+    allowed_ips: list[NetworkOption] = Field(default_factory=list)
     login: Word | None = None
     password: SecretOption | None = None
     locale: Literal["en", "ru"] | None = None
     agent_login: Word | None = None
     agent_status: Literal["READY", "OUTGOING"] = "READY"
-    bot_token: Annotated[SecretOption, AfterValidator(_bot_token)] | None = None
+    bot_token: Annotated[SecretOption, one_word("a token", "copy it again, without Bearer")] | None = None
     bot_header: str = Field(default="Authorization", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,60}$")
     bot_scheme: str = Field(default="Bearer", pattern=r"^[A-Za-z]{0,20}$")
     send_by: Literal["auto"] | Way = "auto"
@@ -131,9 +110,6 @@ class EdnaAccount(Account):
         if not self.allowed_ips:
             return True
         try:
-            address: IPv4Address | IPv6Address = ip_address(remote)
+            return is_among(remote, self.allowed_ips)
         except ValueError:
             return False
-        if isinstance(address, IPv6Address):
-            address = address.ipv4_mapped or address
-        return any(address in network for network in self.allowed_ips)

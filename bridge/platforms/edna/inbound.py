@@ -6,20 +6,17 @@ at the end of the address, by the sender's IP address, or both.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from datetime import UTC, datetime
 from typing import Any
 
 from bridge.adapter.protocol import Answer, Carried, Notice, Webhook
+from bridge.adapter.repeat import REPEAT_WITHIN, digest
 from bridge.errors import Refused
 from bridge.model.event import Address, Attachment, Contact, Event, Kind, Sender
 from bridge.platforms.edna.account import EdnaAccount
 from bridge.platforms.edna.payload import Payload, read_payload
 from bridge.platforms.edna.recipient import one_line
 from bridge.platforms.edna.sync import answer_with
-
-REPEAT_WITHIN = timedelta(seconds=10)
-"""How long the same body counts as a repeat where no id in it tells two of a kind apart."""
 
 MOST_FACTS = 32
 LONGEST_FACT = 1000
@@ -70,7 +67,7 @@ class Call:
             kind=kind,
             sender=sender,
             conversation=_conversation(said),
-            key=f"{said.action}:{key or blake2b(self.webhook.body, digest_size=16).hexdigest()}{more_key}",
+            key=f"{said.action}:{key or digest(self.webhook.body)}{more_key}",
             at=_at(said.received_at, self.webhook.received_at),
             repeat_within=None if key else REPEAT_WITHIN,
             contact=_contact(said, self.account.client_fields),

@@ -10,7 +10,7 @@ from typing import Literal
 
 import orjson
 
-from bridge.adapter.answers import failure
+from bridge.adapter.answers import failure, is_taken, never, object_in
 from bridge.adapter.protocol import ConfidentialCall, HttpAnswer, HttpCall, Step, Steps
 from bridge.adapter.secret import Secret
 from bridge.model.delivery import Failed, Sent, Unknown
@@ -19,10 +19,6 @@ from bridge.platforms.edna.account import EdnaAccount
 LOG_IN = "/api/auth/login"
 _TRIES = 3
 _TOKEN = re.compile(r"(?:Bearer )*([!-~]{1,8000})", re.IGNORECASE)
-
-
-def is_taken(answer: HttpAnswer) -> bool:
-    return 200 <= answer.status < 300
 
 
 def by_integrator(
@@ -81,9 +77,7 @@ def probe(account: EdnaAccount) -> Steps:
 
 def _log_in(account: EdnaAccount) -> Generator[Step, HttpAnswer, Secret | Failed]:
     if account.login is None or account.password is None:
-        return Failed(
-            reason="auth", detail="login and password: missing in the account; add them, then replay", permanent=True
-        )
+        return never("login and password: missing in the account; add them, then replay", "auth")
     body = {"login": account.login, "password": account.password.reveal()}
     if account.locale is not None:
         body["locale"] = account.locale
@@ -98,19 +92,12 @@ def _log_in(account: EdnaAccount) -> Generator[Step, HttpAnswer, Secret | Failed
         refused = failure(answer)
         return replace(refused, detail=f"log-in: {refused.detail}")
     # What such an answer says instead is not quoted: a token in an unknown shape could be in it.
-    return issued_token(answer) or Failed(
-        reason="auth", detail="log-in: the answer has no token: is base_url right?", permanent=True
-    )
+    return issued_token(answer) or never("log-in: the answer has no token: is base_url right?", "auth")
 
 
 def issued_token(answer: HttpAnswer) -> Secret | None:
     """The token that a log-in's answer gives, without the `Bearer ` before it (twice in the header)."""
-    try:
-        body = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        body = None
-    inside = body.get("token") if isinstance(body, dict) else None
-    for text in (inside, answer.headers.get("authorization")):
+    for text in (object_in(answer.body).get("token"), answer.headers.get("authorization")):
         found = _TOKEN.fullmatch(text.strip()) if isinstance(text, str) else None
         if found is not None:
             return Secret(found[1])

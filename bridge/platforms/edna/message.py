@@ -12,9 +12,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from bridge.adapter.account import Options
+from bridge.adapter.account import Options, first_problem
 from bridge.adapter.argument import Whole
-from bridge.adapter.dialect import split, to_markdown, to_plain
+from bridge.adapter.dialect import sound, split, to_markdown, to_plain
 from bridge.model.delivery import Reply
 from bridge.platforms.edna.account import EdnaAccount, Way
 from bridge.platforms.edna.recipient import E_MAIL, Recipient
@@ -90,7 +90,7 @@ def files_of(reply: Reply) -> tuple[File, ...]:
         try:
             files.append(File.model_validate({key: value for key, value in given.items() if value is not None}))
         except ValidationError as error:
-            raise ValueError(_named(f"attachments.{number}", error)) from None
+            raise ValueError(first_problem(error, "attachments", str(number))) from None
     if len(files) > MOST_FILES:
         raise ValueError(f"attachments: {len(files)}, at most {MOST_FILES} are sent")
     return tuple(files)
@@ -103,16 +103,10 @@ def buttons_of(reply: Reply) -> tuple[QuickReply, ...]:
     buttons = []
     for number, text in enumerate(reply.quick_replies):
         try:
-            buttons.append(QuickReply(text=_sound(text)))
+            buttons.append(QuickReply(text=sound(text)))
         except ValidationError as error:
-            raise ValueError(_named(f"quick_replies.{number}", error)) from None
+            raise ValueError(first_problem(error, "quick_replies", str(number))) from None
     return tuple(buttons)
-
-
-def _named(place: str, error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join([place, *(str(part) for part in first["loc"])])
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}"[:300]
 
 
 def texts_of(reply: Reply, account: EdnaAccount) -> tuple[tuple[str, str | None], ...]:
@@ -120,7 +114,7 @@ def texts_of(reply: Reply, account: EdnaAccount) -> tuple[tuple[str, str | None]
 
     Raises ValueError for a text that is too long where `long_text` is "refuse".
     """
-    reply = Reply(text=_sound(reply.text), format=reply.format, private=reply.private)
+    reply = Reply(text=sound(reply.text), format=reply.format, private=reply.private)
     plain, most = to_plain(reply), account.max_text
     formatted = to_markdown(reply) if reply.format == "markdown" else None
     if len(plain) <= most and len(formatted or "") <= most:
@@ -253,8 +247,3 @@ def _files(part: Part) -> list[Body] | None:
 
 def _given(body: Body) -> Body:
     return {key: value for key, value in body.items() if value is not None}
-
-
-def _sound(text: str) -> str:
-    """`text` as UTF-8 can say it: half a surrogate pair, which no rule should lose a reply for, becomes `?`."""
-    return text.encode(errors="replace").decode()

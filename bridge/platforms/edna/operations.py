@@ -8,15 +8,16 @@ import orjson
 from pydantic import Field, model_validator
 
 from bridge.adapter.account import Options
-from bridge.adapter.answers import excerpt, failure
-from bridge.adapter.argument import Number
+from bridge.adapter.answers import excerpt, failure, is_taken, never
+from bridge.adapter.argument import Nothing, Number
 from bridge.adapter.protocol import HttpAnswer, Operation, Steps
+from bridge.adapter.repeat import name_of
 from bridge.model.delivery import Delivery, Failed, Reply, Sent
 from bridge.model.event import Address
 from bridge.platforms.edna.account import EdnaAccount
-from bridge.platforms.edna.integrator import by_integrator, is_taken
+from bridge.platforms.edna.integrator import by_integrator
 from bridge.platforms.edna.message import MOST_BUTTONS, MOST_FILES, Body, File, QuickReply, body_of, parts_of, texts_of
-from bridge.platforms.edna.outbound import answer_id, never, post_all
+from bridge.platforms.edna.outbound import post_all
 from bridge.platforms.edna.recipient import Recipient, read_recipient, way_to
 
 THREAD_FIELDS = (
@@ -62,10 +63,6 @@ class Block(Options):
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class Nothing(Options):
-    """No arguments."""
-
-
 class Client(Options):
     """Whom to look for beside the `client_id` of `to:`."""
 
@@ -98,7 +95,7 @@ def _message_of(arguments: Message, delivery: Delivery, account: EdnaAccount) ->
 def _message(arguments: Message, whom: Recipient, account: EdnaAccount, delivery: Delivery | None = None) -> Steps:
     way = way_to(whom, account)
     texts = texts_of(Reply(text=arguments.text), account) or (("", None),)
-    name = None if delivery is None else answer_id(delivery, account)
+    name = None if delivery is None else name_of(delivery, account)
     parts = parts_of(texts, tuple(arguments.files), tuple(arguments.quick_replies), name)
     return post_all(way, [body_of(way, part, whom, account) for part in parts], account, delivery)
 
@@ -166,7 +163,7 @@ def _found(answer: HttpAnswer | Failed, read: Callable[[Any], object]) -> Sent |
     try:
         facts = read(orjson.loads(answer.body))
     except ValueError as error:
-        detail = f"the answer cannot be read: {excerpt(str(error).encode(errors='replace'), 100)}"
+        detail = f"the answer cannot be read: {excerpt(str(error), 100)}"
         return Failed(reason="unavailable", detail=detail)
     return Sent(found=facts)
 
@@ -176,7 +173,7 @@ def plain_facts(body: Any, fields: tuple[str, ...] = ()) -> dict[str, object]:
     if not isinstance(body, dict):
         raise ValueError("it is not an object")
     plain = {
-        key[:100]: excerpt(value.encode(), LONGEST_FACT) if isinstance(value, str) else value
+        key[:100]: excerpt(value, LONGEST_FACT) if isinstance(value, str) else value
         for key, value in body.items()
         if (not fields or key in fields) and isinstance(value, str | int | float)
     }

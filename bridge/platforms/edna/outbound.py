@@ -5,12 +5,12 @@ from collections.abc import Generator, Sequence
 import orjson
 
 from bridge.adapter.ability import unsayable
-from bridge.adapter.answers import failure
+from bridge.adapter.answers import failure, is_taken, never, object_in
 from bridge.adapter.protocol import Ability, HttpAnswer, HttpCall, Step, Steps
-from bridge.clock import to_ms
+from bridge.adapter.repeat import name_of
 from bridge.model.delivery import Delivery, Failed, Sent
 from bridge.platforms.edna.account import EdnaAccount, Way
-from bridge.platforms.edna.integrator import by_integrator, is_taken, json_headers
+from bridge.platforms.edna.integrator import by_integrator, json_headers
 from bridge.platforms.edna.message import PATHS, Body, Part, body_of, buttons_of, files_of, parts_of, texts_of
 from bridge.platforms.edna.recipient import one_line, read_recipient, way_to
 
@@ -57,16 +57,14 @@ def messages_of(delivery: Delivery, account: EdnaAccount) -> tuple[Way, list[Bod
 
 
 def _parts(delivery: Delivery, account: EdnaAccount) -> list[Part]:
-    """Files and quick replies go with the last part. Raises ValueError naming what edna does not take."""
+    """Files and quick replies go with the last part, and each part has the delivery's name with its own number.
+
+    Raises ValueError naming what edna does not take.
+    """
     reply = delivery.reply
     files, buttons = files_of(reply), buttons_of(reply)
     texts = texts_of(reply, account) or ((("", None),) if files or buttons else ())
-    return parts_of(texts, files, buttons, answer_id(delivery, account))
-
-
-def answer_id(delivery: Delivery, account: EdnaAccount) -> str:
-    """The same in every attempt, and another for every delivery; the number of the part follows."""
-    return f"{account.name}-{delivery.id}-{to_ms(delivery.created_at)}"
+    return parts_of(texts, files, buttons, name_of(delivery, account))
 
 
 def post(way: Way, body: Body, account: EdnaAccount) -> Generator[Step, HttpAnswer, str | Failed]:
@@ -92,16 +90,8 @@ def _bot_call(body: Body, account: EdnaAccount) -> HttpCall:
 
 def _id(body: bytes) -> str:
     """A message that was taken is taken, whatever can be read of the answer."""
-    try:
-        message = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return ""
-    return (one_line(message.get("id"), 100) if isinstance(message, dict) else None) or ""
+    return one_line(object_in(body).get("id"), 100) or ""
 
 
 def named(taken: Sequence[str]) -> str | None:
     return ", ".join(filter(None, taken)) or None
-
-
-def never(detail: str) -> Failed:
-    return Failed(reason="invalid", detail=detail, permanent=True)

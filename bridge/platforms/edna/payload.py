@@ -10,8 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from bridge.adapter.body import read_object
+from bridge.adapter.number import whole_number
 from bridge.errors import Refused
-from bridge.platforms.edna.recipient import one_line, whole_number
+from bridge.platforms.edna.recipient import one_line
 
 MOST_FILES = 20
 """Our own bound: each attachment becomes an event."""
@@ -30,7 +31,7 @@ def _id(value: object) -> object:
 def _number(value: object) -> object:
     if value is None or value == "":
         return None
-    number = whole_number(value)
+    number = whole_number(value, least=0)
     if number is None:
         raise ValueError("must be a whole number, 0 or above")
     return number
@@ -57,7 +58,7 @@ class SentFile(_Part):
     url: str = Field(min_length=1, max_length=4000, pattern=r"^[^\x00-\x1f\x7f]+$")
     name: Annotated[str | None, BeforeValidator(lambda value: one_line(value, 1000))] = None
     type: Annotated[str | None, BeforeValidator(lambda value: one_line(value, 256))] = None
-    size: Annotated[int | None, BeforeValidator(whole_number)] = None
+    size: Annotated[int | None, BeforeValidator(lambda value: whole_number(value, least=0))] = None
 
 
 class Payload(_Part):

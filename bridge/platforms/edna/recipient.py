@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from bridge.adapter.number import whole_number
 from bridge.model.event import Address
 from bridge.platforms.edna.account import EdnaAccount, Way
 
@@ -19,7 +20,6 @@ TO_KEYS = (
     "app_marker",
 )
 E_MAIL = "EMAIL"
-LARGEST = 2**63 - 1
 _CHANNEL = re.compile(r"[A-Z_]{1,40}")
 
 
@@ -41,7 +41,7 @@ class Recipient:
     @property
     def thread_id(self) -> int | str | None:
         """The thread as a number where it looks like one: webhooks write it as a text, look-ups as a number."""
-        number = whole_number(self.thread)
+        number = whole_number(self.thread, least=0)
         return self.thread if number is None else number
 
     @property
@@ -89,17 +89,11 @@ def way_to(whom: Recipient, account: EdnaAccount) -> Way:
     return "outgoing"
 
 
-def whole_number(given: object) -> int | None:
-    """An id: a whole number from 0, as a number or in ASCII digits."""
-    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 20:
-        given = int(given)
-    return given if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= LARGEST else None
-
-
 def one_line(given: object, most: int = 255) -> str | None:
     """A text that edna may have made: printable, of 1 to `most` characters; a whole number is taken as its digits."""
-    if isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= LARGEST:
-        return str(given)
+    if isinstance(given, int):
+        number = whole_number(given, least=0)
+        return None if number is None else str(number)
     is_good = isinstance(given, str) and 0 < len(given) <= most and given.isprintable()
     return given if is_good and isinstance(given, str) else None
 
@@ -107,7 +101,7 @@ def one_line(given: object, most: int = 255) -> str | None:
 def _number(to: Address, key: str) -> int | None:
     if to.get(key) is None:
         return None
-    number = whole_number(to[key])
+    number = whole_number(to[key], least=0)
     if number is None:
         raise ValueError(f"to.{key}: it is a whole number, 0 or above")
     return number

@@ -3,9 +3,8 @@
 The API: https://developer.groupalarm.com/api/chat.html, whose text names no paths; account.py guesses them.
 """
 
-from bridge.adapter.protocol import Adapter
+from bridge.adapter.protocol import Adapter, no_webhooks
 from bridge.platforms.groupalarm.account import GroupAlarmAccount
-from bridge.platforms.groupalarm.inbound import refuse_all
 from bridge.platforms.groupalarm.operations import OPERATIONS
 from bridge.platforms.groupalarm.outbound import probe, send
 from bridge.platforms.groupalarm.target import KEYS
@@ -14,8 +13,8 @@ adapter = Adapter(
     name="groupalarm",
     account=GroupAlarmAccount,
     to_keys=KEYS,
-    verify=refuse_all,
-    parse=refuse_all,
+    verify=no_webhooks("GroupAlarm Messenger"),
+    parse=no_webhooks("GroupAlarm Messenger"),
     send=send,
     operations=OPERATIONS,
     probe=probe,

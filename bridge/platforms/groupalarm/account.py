@@ -5,18 +5,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bridge.adapter.account import Account, Options
+from bridge.adapter.account import Account, NumberOption, Options
 from bridge.adapter.base_url import a_base_url
-from bridge.adapter.secret import Secret, SecretOption
+from bridge.adapter.secret import SecretOption, one_word
 
-_TOKEN = re.compile(r"[!-~]+")
 _PATH = re.compile(r"(/([A-Za-z0-9._~-]+|\{[A-Za-z_]*\}))+")
-
-
-def _token(token: Secret) -> Secret:
-    if not _TOKEN.fullmatch(token.reveal()):
-        raise ValueError("a token has no blanks, line ends or letters outside ASCII: copy it again")
-    return token
 
 
 def _path(wanted: str) -> AfterValidator:
@@ -35,11 +28,10 @@ def _path(wanted: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Number = Annotated[int, Field(ge=1, le=2**63 - 1)]
 RoomPath = Annotated[str, _path("{room}")]
 OrganizationPath = Annotated[str, _path("{organization}")]
 PlainPath = Annotated[str, _path("")]
-TokenOption = Annotated[SecretOption, AfterValidator(_token)]
+TokenOption = Annotated[SecretOption, one_word("a token")]
 
 
 class Paths(Options):
@@ -61,7 +53,7 @@ class GroupAlarmAccount(Account):
 
     platform: Literal["groupalarm"] = "groupalarm"
     base_url: Annotated[str, a_base_url("https://app.groupalarm.com/api/v1")] = "https://app.groupalarm.com/api/v1"
-    organization: Number | None = None
+    organization: NumberOption | None = None
     api_token: TokenOption | None = None
     personal_access_token: TokenOption | None = None
     paths: Paths = Field(default_factory=Paths)

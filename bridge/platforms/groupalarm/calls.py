@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from bridge.adapter.answers import excerpt, failure
+from bridge.adapter.answers import excerpt, failure, never, object_in
 from bridge.adapter.protocol import HttpAnswer, HttpCall
 from bridge.model.delivery import Failed
 from bridge.platforms.groupalarm.account import GroupAlarmAccount
@@ -39,17 +39,8 @@ def json(**fields: object) -> bytes:
     return orjson.dumps(fields)
 
 
-def sound(text: str) -> str:
-    """`text` as UTF-8 can say it: half a surrogate pair, which no rule should lose a message for, becomes `?`."""
-    return text.encode(errors="replace").decode()
-
-
 def _headers(account: GroupAlarmAccount) -> dict[str, str]:
     return {**account.token(), "accept": "application/json"}
-
-
-def is_taken(answer: HttpAnswer) -> bool:
-    return 200 <= answer.status < 300
 
 
 def failed(answer: HttpAnswer) -> Failed:
@@ -58,18 +49,9 @@ def failed(answer: HttpAnswer) -> Failed:
 
 def explanation(body: bytes) -> str | None:
     """GroupAlarm's own words: "not found: no such chatroom"; None where the body has none."""
-    try:
-        told = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(told, dict):
-        return None
+    told = object_in(body)
     words = dict.fromkeys(str(told[key]) for key in ("message", "error") if told.get(key))
-    return excerpt(": ".join(words).encode(errors="replace")) or None
-
-
-def never(detail: str) -> Failed:
-    return Failed(reason="invalid", detail=detail, permanent=True)
+    return excerpt(": ".join(words)) or None
 
 
 def unreadable(what: str, why: object) -> Failed:

@@ -13,13 +13,16 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.adapter.account import Options
-from bridge.adapter.argument import Number, Whole
+from bridge.adapter.answers import is_taken, never
+from bridge.adapter.argument import Nothing, Number, Whole
+from bridge.adapter.dialect import sound
+from bridge.adapter.number import LARGEST
 from bridge.adapter.protocol import HttpAnswer, Operation, Steps
 from bridge.model.delivery import Failed, Outcome, Sent
 from bridge.model.event import Address
 from bridge.platforms.groupalarm import rooms
 from bridge.platforms.groupalarm.account import GroupAlarmAccount
-from bridge.platforms.groupalarm.calls import ask, failed, is_taken, json, never, sound, unreadable
+from bridge.platforms.groupalarm.calls import ask, failed, json, unreadable
 from bridge.platforms.groupalarm.target import needed_organization, only, organization, room_number, whole_room
 
 _BLANKS = re.compile(r"[ \t\r\n]+")
@@ -45,16 +48,12 @@ Name = Annotated[str, AfterValidator(_name), Field(max_length=300)]
 Users = Annotated[list[Number], Field(max_length=1000)]
 
 
-class Nothing(Options):
-    """This operation needs no arguments."""
-
-
 class Page(Options):
     """Either all, or a page; GroupAlarm's own default is the first 10."""
 
     all: bool = False
     limit: Annotated[Whole, Field(ge=1, le=50)] | None = None
-    offset: Annotated[Whole, Field(ge=0, le=2**63 - 1)] | None = None
+    offset: Annotated[Whole, Field(ge=0, le=LARGEST)] | None = None
 
     @model_validator(mode="after")
     def _all_or_some(self) -> Self:

@@ -4,11 +4,12 @@ Source: https://developer.groupalarm.com/api/chat.html. What the answer holds is
 """
 
 from bridge.adapter.ability import unsayable
-from bridge.adapter.dialect import split, to_plain
+from bridge.adapter.answers import is_taken, never
+from bridge.adapter.dialect import sound, split, to_plain
 from bridge.adapter.protocol import Steps
 from bridge.model.delivery import Delivery, Failed, Sent, Unknown
 from bridge.platforms.groupalarm.account import GroupAlarmAccount
-from bridge.platforms.groupalarm.calls import ask, failed, is_taken, json, never, sound
+from bridge.platforms.groupalarm.calls import ask, failed, json
 from bridge.platforms.groupalarm.rooms import list_call
 from bridge.platforms.groupalarm.target import room_number
 

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, fields
 
 import orjson
 
+from bridge.adapter.answers import is_taken
 from bridge.adapter.protocol import HttpCall, Steps
 from bridge.model.delivery import Sent
 from bridge.platforms.groupalarm.account import GroupAlarmAccount
-from bridge.platforms.groupalarm.calls import failed, get, is_taken, unreadable
+from bridge.platforms.groupalarm.calls import failed, get, unreadable
 
 PAGE = 50
 """Rooms in the largest page that GroupAlarm gives."""

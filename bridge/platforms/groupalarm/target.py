@@ -5,30 +5,27 @@ A template makes texts of numbers, so digits are numbers here.
 
 from collections.abc import Generator
 
-from bridge.adapter.answers import excerpt
+from bridge.adapter import address
+from bridge.adapter.answers import is_taken, never
+from bridge.adapter.number import whole_number
 from bridge.adapter.protocol import HttpAnswer, Step
 from bridge.model.delivery import Failed
 from bridge.model.event import Address
 from bridge.platforms.groupalarm.account import GroupAlarmAccount
-from bridge.platforms.groupalarm.calls import failed, get, is_taken, never, unreadable
+from bridge.platforms.groupalarm.calls import failed, get, unreadable
 from bridge.platforms.groupalarm.rooms import Room, read_room
 
 KEYS = ("room", "event", "organization")
 
-_LARGEST = 2**63 - 1
-
 
 def number(to: Address, key: str) -> int | None:
     """The number that `to` gives by this key; None where it gives none. Raises ValueError for anything else."""
-    given = to.get(key)
-    if given is None:
+    if to.get(key) is None:
         return None
-    if isinstance(given, str) and len(given) < 100:
-        digits = given.strip()
-        given = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
-    if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= _LARGEST:
+    found = whole_number(to[key], blanks=True)
+    if found is None:
         raise ValueError(f"to.{key}: it is a number in GroupAlarm, 1 or above")
-    return given
+    return found
 
 
 def organization(to: Address, account: GroupAlarmAccount) -> int | None:
@@ -46,10 +43,7 @@ def needed_organization(to: Address, account: GroupAlarmAccount) -> int:
 
 def only(to: Address, keys: tuple[str, ...] = KEYS) -> None:
     """Raises ValueError for a key of `to` that has no use: silently left out, another room would be meant."""
-    for key, value in to.items():
-        if value is not None and key not in keys:
-            name = excerpt(key.encode(errors="replace"), 80)
-            raise ValueError(f"to.{name}: it has no use here; write {', '.join(keys)}")
+    address.only(to, keys, "it has no use here")
 
 
 def room_number(to: Address, account: GroupAlarmAccount) -> Generator[Step, HttpAnswer, int | Failed]:

@@ -8,11 +8,10 @@ from pydantic import BeforeValidator, Field
 
 from bridge.adapter.account import Options
 from bridge.adapter.argument import Number
-from bridge.platforms.helpcrunch.values import plain_status
+from bridge.platforms.helpcrunch.values import LAST, plain_status
 
 # How the API spells them; "onhold" and "on-hold", which it answers with, are understood too.
 STATUSES = ("new", "opened", "pending", "on hold", "no communication", "closed")
-_LAST = 253_402_300_799
 # Eight digits are a day: "20260328".
 _SECONDS = re.compile(r"[0-9]{9,12}")
 
@@ -38,13 +37,9 @@ def _moment(given: object) -> object:
     if isinstance(given, datetime):
         if given.tzinfo is None:
             raise ValueError(f'"{given.isoformat()}" names no time zone: write for example "2026-03-28T09:00+02:00"')
-        if not 86_400 < given.timestamp() <= _LAST:
+        if not 86_400 < given.timestamp() <= LAST:
             raise ValueError(f'"{given.isoformat()}" is no time that a chat can be put aside until')
     return given
-
-
-class Nothing(Options):
-    """No arguments."""
 
 
 class Assign(Options):

@@ -2,7 +2,7 @@
 
 Source: https://docs.helpcrunch.com/rest-api-v1/search-customers-v1. Pages are asked for by how many customers lie
 before them, and the list may change meanwhile: a page begins with a few customers of the one before, and where none of
-them is found the pages before are looked at again. So nobody is left out who was in the list all the time.
+them is found the list is read from its beginning again. So nobody is left out who was in the list all the time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,23 +11,24 @@ from typing import Any
 import msgspec
 import orjson
 from msgspec import Struct
-from msgspec.structs import replace
 
+from bridge.adapter.answers import is_taken, never
+from bridge.adapter.number import whole_number
 from bridge.adapter.protocol import HttpAnswer, Pages, People
 from bridge.model.broadcast import Batch, HelpCrunchAudience
 from bridge.model.delivery import Failed
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
-from bridge.platforms.helpcrunch.calls import a_call, is_taken, never, refusal, unreadable
+from bridge.platforms.helpcrunch.calls import a_call, refusal, unreadable
 from bridge.platforms.helpcrunch.customer import ALWAYS, KNOWS, recipient_of
 from bridge.platforms.helpcrunch.filters import is_another, written
-from bridge.platforms.helpcrunch.values import whole_number
+from bridge.platforms.helpcrunch.search import total_in
 
 OVERLAP = 10
 """Customers of a page that the next one begins with."""
-MOST_BACK = 20
-"""Pages that are looked at again where the list has changed."""
+MOST_AGAIN = 3
+"""Times that a run may read the list from its beginning again."""
 MOST_IDLE = 3
-"""Pages one after another that may bring nobody new, and times that the list may be read from its beginning again."""
+"""Pages one after another that bring nobody new: then no more of them are asked for."""
 LARGEST = 8 * 1024 * 1024
 """Bytes of a page: a hundred customers with notes and data of their own."""
 _AGAIN = "; start the broadcast again"
@@ -74,23 +75,24 @@ def page(asked: HelpCrunchAudience, account: HelpCrunchAccount, cursor: str | No
         return never(str(error))
     stands = _Cursor() if cursor is None else _read_cursor(cursor)
     size, start = account.customers_per_page, max(0, stands.offset - (OVERLAP if stands.last else 0))
-    for _ in range(MOST_BACK + 1):
-        body = {"comparison": "AND" if asked.match == "all" else "OR", "filter": conditions, "limit": size}
-        body |= {"offset": start, "sort": "customers.firstSeen", "order": "ASC"}
-        answer = yield a_call(account, "POST", "/customers/search", body, safe=True, most=LARGEST)
-        if not is_taken(answer):
-            return refusal(answer)
-        try:
-            found = _page(answer, start)
-        except ValueError as error:
-            return unreadable("the search for customers", error)
-        fresh = found.known_until(stands.last) if stands.last else 0
-        if fresh is not None:
-            return _batch(asked, found, fresh, stands, size)
-        if start == 0 and stands.lost < MOST_IDLE:
-            return _batch(asked, found, 0, replace(stands, lost=stands.lost + 1), size)
-        start = max(0, start - size + OVERLAP)
-    return never(f"the list changed so much between two pages that nobody can say who was left out{_AGAIN}")
+    body = {"comparison": "AND" if asked.match == "all" else "OR", "filter": conditions, "limit": size}
+    body |= {"offset": start, "sort": "customers.firstSeen", "order": "ASC"}
+    answer = yield a_call(account, "POST", "/customers/search", body, safe=True, most=LARGEST)
+    if not is_taken(answer):
+        return refusal(answer)
+    try:
+        found = _page(answer, start)
+    except ValueError as error:
+        return unreadable("the search for customers", error)
+    fresh = found.known_until(stands.last) if stands.last else 0
+    return _from_the_beginning(stands) if fresh is None else _batch(asked, found, fresh, stands, size)
+
+
+def _from_the_beginning(stands: _Cursor) -> Batch | Failed:
+    """Nobody, and the list from its beginning next: to name somebody twice does no harm."""
+    if stands.lost >= MOST_AGAIN:
+        return never(f"the list changed so much between two pages that nobody can say who was left out{_AGAIN}")
+    return Batch(people=(), cursor=_kept(_Cursor(lost=stands.lost + 1)))
 
 
 def _batch(asked: HelpCrunchAudience, found: _Page, fresh: int, stands: _Cursor, size: int) -> Batch | Failed:
@@ -104,7 +106,11 @@ def _batch(asked: HelpCrunchAudience, found: _Page, fresh: int, stands: _Cursor,
     numbers = (whole_number(one.get("id")) for one in found.customers[-OVERLAP:])
     last = tuple(number for number in numbers if number is not None)
     after = _Cursor(offset=found.start + len(found.customers), last=last, idle=idle, lost=stands.lost)
-    return Batch(people=people, cursor=msgspec.json.encode(after).decode())
+    return Batch(people=people, cursor=_kept(after))
+
+
+def _kept(stands: _Cursor) -> str:
+    return msgspec.json.encode(stands).decode()
 
 
 def _page(answer: HttpAnswer, start: int) -> _Page:
@@ -117,9 +123,7 @@ def _page(answer: HttpAnswer, start: int) -> _Page:
     listed = found.get("data") if isinstance(found, dict) else None
     if not isinstance(listed, list):
         raise ValueError("it has no list of customers")
-    meta = found.get("meta")
-    total = found.get("total", meta.get("total") if isinstance(meta, dict) else None)
-    many = whole_number(total)
+    many = whole_number(total_in(found))
     if not listed and start < (many or 0):
         raise ValueError(f"it says that there are {many:,} customers, and gives none after {start:,}")
     return _Page(start=start, customers=[one if isinstance(one, dict) else {} for one in listed], total=many)

@@ -7,11 +7,11 @@ from typing import Literal
 
 import orjson
 
-from bridge.adapter.answers import excerpt, failure
+from bridge.adapter.answers import excerpt, failure, object_in
+from bridge.adapter.number import whole_number
 from bridge.adapter.protocol import HttpAnswer, HttpCall
 from bridge.model.delivery import Failed
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
-from bridge.platforms.helpcrunch.values import whole_number
 
 
 def a_call(
@@ -39,17 +39,9 @@ def a_call(
     return HttpCall(method=method, url=url, headers=headers, body=written, safe=safe, most=most)
 
 
-def is_taken(answer: HttpAnswer) -> bool:
-    return 200 <= answer.status < 300
-
-
 def number_in(body: bytes) -> int | None:
     """The id of the object that was answered; None where it cannot be read."""
-    try:
-        answered = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return whole_number(answered.get("id")) if isinstance(answered, dict) else None
+    return whole_number(object_in(body).get("id"))
 
 
 def refusal(answer: HttpAnswer) -> Failed:
@@ -61,22 +53,14 @@ def unreadable(what: str, why: object) -> Failed:
     return Failed(reason="unavailable", detail=f"the answer to {what} cannot be read: {why}")
 
 
-def never(detail: str) -> Failed:
-    return Failed(reason="invalid", detail=detail, permanent=True)
-
-
 def explanation(body: bytes) -> str | None:
     """HelpCrunch's own words: "unauthorized: Unauthorized"; None where the body has none.
 
     The newer of its two generations of errors begins with a general `invalid_request`, which says nothing where
     more follows; a code may be the path of a field.
     """
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    errors = answer.get("errors") if isinstance(answer, dict) else None
+    errors = object_in(body).get("errors")
     told = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
     special = [error for error in told if error.get("code") != "invalid_request"]
     words = (": ".join(str(error[key]) for key in ("code", "message") if error.get(key)) for error in special or told)
-    return excerpt("; ".join(word for word in words if word).encode(errors="replace")) or None
+    return excerpt("; ".join(word for word in words if word)) or None

@@ -7,9 +7,10 @@ variables of templates have HelpCrunch's own names; what is empty is not there.
 from collections.abc import Mapping
 from datetime import datetime
 
+from bridge.adapter.number import whole_number
 from bridge.errors import Place, Problem
 from bridge.model.broadcast import Recipient
-from bridge.platforms.helpcrunch.values import moment_of, whole_number
+from bridge.platforms.helpcrunch.values import moment_of
 
 TEXTS = (
     "name", "email", "phone", "userId", "company", "city", "countryCode", "regionCode", "locale", "source", "notes",

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from bridge.adapter.answers import excerpt
+from bridge.adapter.number import whole_number
 from bridge.errors import did_you_mean
 from bridge.model.broadcast import CustomerFilter, HelpCrunchAudience
-from bridge.platforms.helpcrunch.values import whole_number
+from bridge.platforms.helpcrunch.values import LAST
 
 Type = Literal["text", "number", "date", "tags"]
 
@@ -30,8 +31,6 @@ OPERATORS: Mapping[Type, tuple[str, ...]] = {
     "date": ("=", "!=", ">", "<", ">=", "<="),
     "tags": ("=",),
 }
-_LAST = 253_402_300_799
-"""The end of the year 9999."""
 
 
 def written(filters: Sequence[CustomerFilter]) -> list[dict[str, object]]:
@@ -57,7 +56,7 @@ def _value(one: CustomerFilter, kind: Type, line: str) -> object:
             raise ValueError(f"{line}: {one.field} is a whole number, 1 or above")
         return number
     if kind == "date" and not isinstance(value, str):
-        if not 0 <= value < _LAST:
+        if not 0 <= value < LAST:
             raise ValueError(f"{line}: {one.field} is a time in seconds since 1970")
         return value
     if not isinstance(value, str) or not value.strip() or len(value) > 1000 or not value.isprintable():
@@ -90,4 +89,4 @@ def _unknown(field: str) -> str:
         return f'write "customers.{name}" in place of "{name}"'
     names = [one.partition(".")[2] for one in FIELDS]
     near = did_you_mean(name, names) or f"; it knows {', '.join(names)}"
-    return f'HelpCrunch finds no customers by "{excerpt(name.encode(errors="replace"), 80)}"{near}'
+    return f'HelpCrunch finds no customers by "{excerpt(name, 80)}"{near}'

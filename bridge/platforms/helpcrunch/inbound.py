@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.adapter.body import read_object
+from bridge.adapter.number import whole_number
 from bridge.adapter.protocol import Answer, Notice, Webhook
 from bridge.adapter.signatures import is_signed_sha1
 from bridge.errors import Refused
 from bridge.model.event import Address, Contact, Event, Kind, Sender
 from bridge.model.quantity import say_duration
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
-from bridge.platforms.helpcrunch.values import moment_of, plain_status, whole_number
+from bridge.platforms.helpcrunch.values import moment_of, plain_status
 
 SIGNATURE = "x-helpcrunch-signature"
 

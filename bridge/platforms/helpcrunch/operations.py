@@ -7,6 +7,8 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bridge.adapter.answers import is_taken, never
+from bridge.adapter.argument import Nothing
 from bridge.adapter.protocol import HttpAnswer, HttpCall, Operation, Step, Steps
 from bridge.model.delivery import Failed, Sent
 from bridge.model.event import Address
@@ -16,14 +18,13 @@ from bridge.platforms.helpcrunch.arguments import (
     Customer,
     Department,
     MarkRead,
-    Nothing,
     Rate,
     SendEvent,
     Snooze,
     Status,
     Tags,
 )
-from bridge.platforms.helpcrunch.calls import a_call, is_taken, never, number_in, refusal
+from bridge.platforms.helpcrunch.calls import a_call, number_in, refusal
 from bridge.platforms.helpcrunch.recipient import find_chat, find_customer
 
 

@@ -4,11 +4,12 @@ Source: https://docs.helpcrunch.com/rest-api-v1/create-message-v1.
 """
 
 from bridge.adapter.ability import unsayable
-from bridge.adapter.dialect import to_markdown, to_plain
+from bridge.adapter.answers import is_taken, never
+from bridge.adapter.dialect import sound, to_markdown, to_plain
 from bridge.adapter.protocol import Ability, Steps
 from bridge.model.delivery import Delivery, Failed, Reply, Sent
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
-from bridge.platforms.helpcrunch.calls import a_call, is_taken, never, number_in, refusal
+from bridge.platforms.helpcrunch.calls import a_call, number_in, refusal
 from bridge.platforms.helpcrunch.recipient import find_chat
 
 CAN: frozenset[Ability] = frozenset({"private"})
@@ -41,16 +42,11 @@ def probe(account: HelpCrunchAccount) -> Steps:
 
 
 def _message(chat: int, reply: Reply, agent: int) -> dict[str, object]:
-    formatted = {"markdownText": _sound(to_markdown(reply))} if reply.format == "markdown" else {}
+    formatted = {"markdownText": sound(to_markdown(reply))} if reply.format == "markdown" else {}
     return {
         "chat": chat,
-        "text": _sound(to_plain(reply)),
+        "text": sound(to_plain(reply)),
         **formatted,
         "agent": agent,
         "type": "private" if reply.private else "message",
     }
-
-
-def _sound(text: str) -> str:
-    """`text` as UTF-8 can say it: half a surrogate pair, which no rule should lose a reply for, becomes `?`."""
-    return text.encode(errors="replace").decode()

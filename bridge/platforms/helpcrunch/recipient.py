@@ -7,13 +7,14 @@ from collections.abc import Generator
 
 import orjson
 
+from bridge.adapter.answers import is_taken, never
+from bridge.adapter.number import whole_number
 from bridge.adapter.protocol import HttpAnswer, Step
 from bridge.model.delivery import Failed
 from bridge.model.event import Address
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
-from bridge.platforms.helpcrunch.calls import a_call, is_taken, never, number_in, refusal, unreadable
+from bridge.platforms.helpcrunch.calls import a_call, number_in, refusal, unreadable
 from bridge.platforms.helpcrunch.search import Search, first_customer, newest_chat, search_for
-from bridge.platforms.helpcrunch.values import whole_number
 
 Found = Generator[Step, HttpAnswer, int | Failed]
 
@@ -41,7 +42,7 @@ def find_chat(to: Address, account: HelpCrunchAccount, *, begin: bool = False) -
     if begin and account.application is not None:
         return (yield from _begin_chat(search, account, account.application))
     # Which customer it was is not said, because details are logged and an e-mail address is personal.
-    return Failed(reason="not_found", detail=f"to.{search.key}: no chat of such a customer", permanent=True)
+    return never(f"to.{search.key}: no chat of such a customer", "not_found")
 
 
 def find_customer(to: Address, account: HelpCrunchAccount) -> Found:
@@ -87,7 +88,7 @@ def _customer(search: Search, account: HelpCrunchAccount) -> Found:
     except ValueError as error:
         return unreadable("the search for a customer", error)
     if found is None:
-        return Failed(reason="not_found", detail=f"to.{search.key}: no such customer", permanent=True)
+        return never(f"to.{search.key}: no such customer", "not_found")
     return found
 
 

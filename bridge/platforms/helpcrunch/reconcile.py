@@ -11,13 +11,15 @@ from typing import Any
 
 import orjson
 
+from bridge.adapter.answers import is_taken
 from bridge.adapter.dialect import to_markdown, to_plain
+from bridge.adapter.number import whole_number
 from bridge.adapter.protocol import Steps
 from bridge.model.delivery import Delivery, Failed, Reply, Sent, Unknown
 from bridge.platforms.helpcrunch.account import HelpCrunchAccount
-from bridge.platforms.helpcrunch.calls import a_call, is_taken, refusal, unreadable
+from bridge.platforms.helpcrunch.calls import a_call, refusal, unreadable
 from bridge.platforms.helpcrunch.recipient import find_chat
-from bridge.platforms.helpcrunch.values import moment_of, seconds_of, whole_number
+from bridge.platforms.helpcrunch.values import moment_of, seconds_of
 
 PAGE = 20
 """Messages that are asked for at a time: few, because the door cuts answers at 64 KiB."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
+from bridge.adapter.number import whole_number
 from bridge.model.event import Address
-from bridge.platforms.helpcrunch.values import seconds_of, whole_number
+from bridge.platforms.helpcrunch.values import seconds_of
 
 MOST = 5
 """Chats that are asked for: few, since each carries its last message and the door cuts answers at 64 KiB."""
@@ -94,12 +95,12 @@ def _found(answer: bytes, what: str) -> list[Any]:
     listed = found.get("data") if isinstance(found, dict) else None
     if isinstance(listed, list):
         return listed
-    if isinstance(found, dict) and _total(found) == 0:
+    if isinstance(found, dict) and total_in(found) == 0:
         return []
     raise ValueError(f"it has no list of {what}")
 
 
-def _total(found: dict[str, Any]) -> object:
+def total_in(found: dict[str, Any]) -> object:
     """How many there are: at the top or inside `meta`; both have been seen."""
     meta = found.get("meta")
     return found.get("total", meta.get("total") if isinstance(meta, dict) else None)

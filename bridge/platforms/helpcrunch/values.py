@@ -6,14 +6,8 @@ Numbers come as texts, times as numbers or as texts with fractions, statuses in 
 import math
 from datetime import UTC, datetime
 
-LARGEST = 2**63 - 1
-
-
-def whole_number(given: object) -> int | None:
-    """An id: a whole number from 1, as a number or in ASCII digits."""
-    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 20:
-        given = int(given)
-    return given if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= LARGEST else None
+LAST = 253_402_300_799
+"""The end of the year 9999, in seconds since 1970."""
 
 
 def seconds_of(given: object) -> float | None:
@@ -30,7 +24,7 @@ def seconds_of(given: object) -> float | None:
 def moment_of(given: object) -> datetime | None:
     """The same as a moment in UTC; None also for times before 1970 or after the year 9999."""
     seconds = seconds_of(given)
-    if seconds is None or not 0 <= seconds < 253_402_300_799:
+    if seconds is None or not 0 <= seconds < LAST:
         return None
     return datetime.fromtimestamp(seconds, UTC)
 

@@ -2,15 +2,16 @@
 
 import re
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from bridge.adapter import mapping
 from bridge.adapter.account import Account, Duration
+from bridge.adapter.base_url import quoted_url
 from bridge.adapter.mapping import KnownKind, PathOption
-from bridge.adapter.secret import Secret, SecretOption
+from bridge.adapter.network import NetworkOption
+from bridge.adapter.secret import Secret, SecretOption, one_word
 from bridge.adapter.signatures import standard_key
 from bridge.model.event import Sender
 
@@ -20,11 +21,8 @@ _BASE_URL = re.compile(
 _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*")
 _MESSAGE_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _LONGEST_WAIT = timedelta(seconds=20)
-_HEADER = re.compile(r"[!-~]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_MAPPED = IPv6Network("::ffff:0:0/96")
 
-Network = IPv4Network | IPv6Network
 Word = Literal["session", "message", "id", "account_token"]
 
 # Standard Webhooks recommends these two; where Omnidesk's webhooks have the rest is not published.
@@ -59,9 +57,7 @@ def host_name(text: str) -> str | None:
 def _chat_server(text: str) -> str:
     base = base_url(text)
     if base is None:
-        # A URL with a user may hold a password.
-        shown = "a URL with a user" if "@" in text else f'"{text[:80]}"'
-        raise ValueError(f'{shown} is not a base URL: write for example "https://chat.example.com"')
+        raise ValueError(f'{quoted_url(text)} is not a base URL: write for example "https://chat.example.com"')
     return base
 
 
@@ -73,28 +69,10 @@ def _domain(text: str) -> str:
     return wild + host
 
 
-def _network(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        network = ip_network(value)
-    except ValueError as error:
-        raise ValueError(f"{error}: write for example 203.0.113.7 or 203.0.113.0/24") from None
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-        return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
-    return network
-
-
 def _message_path(text: str) -> str:
     if not _MESSAGE_PATH.fullmatch(text) or {".", ".."} & set(text.split("/")):
         raise ValueError(f'"{text[:80]}" is not a path: write for example "/messageForCustomer"')
     return text
-
-
-def _key(key: Secret) -> Secret:
-    if not _HEADER.fullmatch(key.reveal()):
-        raise ValueError("a key has no blanks, line ends or letters outside ASCII: copy it again")
-    return key
 
 
 def _webhook_secret(secret: Secret) -> Secret:
@@ -131,7 +109,7 @@ class OmnideskAccount(Account):
     api_keys: list[SecretOption] = Field(default_factory=list)
     chat_servers: list[BaseUrl] = Field(default_factory=list)
     whitelisted_domains: list[Annotated[str, AfterValidator(_domain)]] = Field(default_factory=list)
-    blacklisted_ips: list[Annotated[Network, BeforeValidator(_network)]] = Field(default_factory=list)
+    blacklisted_ips: list[NetworkOption] = Field(default_factory=list)
     greeting: str | None = Field(default=None, min_length=1, max_length=2000)
     max_text: int = Field(default=10_000, ge=1, le=100_000)
     ticket_within: Annotated[Duration, AfterValidator(_short)] = timedelta(seconds=3)
@@ -142,7 +120,7 @@ class OmnideskAccount(Account):
 
     # The client of a real Omnidesk.
     base_url: BaseUrl | None = None
-    api_key: Annotated[SecretOption, AfterValidator(_key)] | None = None
+    api_key: Annotated[SecretOption, one_word("a key")] | None = None
     call_format: Literal["multipart", "form", "json"] = "multipart"
     forward_chat_server: BaseUrl | None = None
     plain_names: bool = True

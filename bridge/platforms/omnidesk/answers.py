@@ -6,10 +6,11 @@ The shapes (`result`, `item`, `error`) are the API's. The names inside `item` ar
 
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import orjson
 
+from bridge.adapter.dialect import sound
+from bridge.adapter.network import is_among
 from bridge.adapter.protocol import Answer, Standing
 from bridge.errors import Refused
 from bridge.platforms.omnidesk.account import OmnideskAccount, host_name
@@ -26,8 +27,7 @@ def item(content: dict[str, object]) -> Answer:
 
 def refuse(status: int, message: str) -> Answer:
     """A refusal in the API's own shape. The message may quote the sender, lone surrogates included."""
-    readable = message.encode(errors="replace").decode()
-    return Answer(status=status, body=orjson.dumps({"status": "error", "message": readable}))
+    return Answer(status=status, body=orjson.dumps({"status": "error", "message": sound(message)}))
 
 
 def ticket(conversation: str) -> int:
@@ -91,9 +91,6 @@ def _origin_allowed(account: OmnideskAccount, origin: str) -> bool:
 
 def _ip_allowed(account: OmnideskAccount, ip: str) -> bool:
     try:
-        address: IPv4Address | IPv6Address = ip_address(ip)
+        return not is_among(ip, account.blacklisted_ips)
     except ValueError:
         raise Refused(400, f"ip: {shorten(ip)} is not an IPv4 or IPv6 address") from None
-    if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or address
-    return not any(address in network for network in account.blacklisted_ips)

@@ -14,6 +14,7 @@ import orjson
 from msgspec import Struct
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from bridge.adapter.body import media_type
 from bridge.adapter.protocol import Upload
 from bridge.errors import Refused
 from bridge.platforms.omnidesk.fields import check_text, kind_of, shorten
@@ -44,7 +45,7 @@ class Body(Struct, frozen=True, kw_only=True):
 
 def read_body(content_type: str, body: bytes) -> Body:
     """Raises Refused: 415 for a content type that is not one of the three, 400 for a body that is not what it says."""
-    media = content_type.partition(";")[0].strip().lower()
+    media = media_type(content_type)
     if media == "application/json":
         return Body(fields=_json(body))
     if media == "multipart/form-data":

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 import orjson
 from msgspec import Struct
 
-from bridge.adapter.answers import excerpt, failure
+from bridge.adapter import answers
+from bridge.adapter.answers import excerpt, failure, is_taken
 from bridge.adapter.body import read_object
 from bridge.adapter.protocol import HttpAnswer, HttpCall, Step
 from bridge.errors import Refused
@@ -67,7 +68,7 @@ def _understood(answer: HttpAnswer) -> Sent | Failed:
         told: Mapping[str, object] | None = read_object(answer.body)
     except Refused:
         told = None
-    if not 200 <= answer.status < 300 or (told is not None and told.get("status") == "error"):
+    if not is_taken(answer) or (told is not None and told.get("status") == "error"):
         words = told.get("message") if told is not None else None
         return failure(answer, words if isinstance(words, str) else None)
     return Sent(found=None if told is None else {key: value for key, value in told.items() if key != "type"})
@@ -81,7 +82,8 @@ def needed(outcome: Sent | Failed, answer_to: str) -> Sent | Failed:
 
 
 def never(detail: str) -> Failed:
-    return Failed(reason="invalid", detail=excerpt(detail.encode(errors="replace")), permanent=True)
+    """The detail may quote what a chat server sent, of any length."""
+    return answers.never(excerpt(detail))
 
 
 def _encoded(form: str, fields: Mapping[str, object], file: File | None) -> tuple[str, bytes]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from bridge.adapter.account import Options
+from bridge.adapter.argument import Nothing
 from bridge.adapter.protocol import Operation, Steps
 from bridge.errors import Refused
 from bridge.model.delivery import Sent
@@ -13,10 +14,6 @@ from bridge.platforms.omnidesk.account import OmnideskAccount
 from bridge.platforms.omnidesk.calls import Called, make, needed, never
 from bridge.platforms.omnidesk.forward import Forward, forward, of_event
 from bridge.platforms.omnidesk.operations import OPERATIONS as CALLS
-
-
-class Nothing(Options):
-    """No arguments."""
 
 
 class Queue(Options):

@@ -4,7 +4,6 @@ Calls name an operation in their path; Omnidesk's own webhooks (webhooks.py) com
 """
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from functools import partial
 from hashlib import blake2b
 from typing import Any
@@ -14,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bridge.adapter.protocol import Answer, Awaited, Notice, Webhook
+from bridge.adapter.repeat import REPEAT_WITHIN
 from bridge.adapter.secret import any_is
 from bridge.errors import Refused
 from bridge.model.event import NOBODY, Attachment, Contact, Event, Kind
@@ -25,9 +25,6 @@ from bridge.platforms.omnidesk.fields import shorten
 from bridge.platforms.omnidesk.forward import NAME as FORWARD
 from bridge.platforms.omnidesk.operations import find
 from bridge.platforms.omnidesk.webhooks import parse_webhook, verify_webhook
-
-REPEAT_WITHIN = timedelta(seconds=10)
-"""How long the same content counts as a repeat where nothing in it tells two of a kind apart."""
 
 _LIVE_CHAT = 8
 _KEY_HEADER, _KEY_QUERY = "apikey", "apiKey"

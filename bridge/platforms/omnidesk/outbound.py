@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import orjson
 
 from bridge.adapter.ability import unsayable
-from bridge.adapter.answers import failure
-from bridge.adapter.dialect import to_plain
+from bridge.adapter.answers import failure, is_taken, never
+from bridge.adapter.dialect import sound, to_plain
 from bridge.adapter.protocol import Ability, HttpCall, Steps
-from bridge.model.delivery import Delivery, Failed, Reason, Sent
+from bridge.model.delivery import Delivery, Sent
 from bridge.platforms.omnidesk.account import OmnideskAccount
 from bridge.platforms.omnidesk.fields import shorten
 
@@ -24,22 +24,22 @@ def send(delivery: Delivery, account: OmnideskAccount) -> Steps:
     """Send the reply as plain text to `to: {session, chat_server}`. Any 2xx means that the chat server took it."""
     session, chat_server = delivery.to.get("session"), delivery.to.get("chat_server")
     if not isinstance(session, str) or not session:
-        return _never("invalid", "to.session: missing; it is the chatSessionID of the conversation")
+        return never("to.session: missing; it is the chatSessionID of the conversation")
     if not isinstance(chat_server, str) or not chat_server:
-        return _never("invalid", "to.chat_server: missing; it is the base URL of the chat server")
+        return never("to.chat_server: missing; it is the base URL of the chat server")
     base = account.callback(chat_server)
     if base is None:
         allow = f"add it to accounts.{account.name}.chat_servers, then replay"
-        return _never("refused", f"to.chat_server: {shorten(chat_server)} is not allowed; if it should be, {allow}")
+        return never(f"to.chat_server: {shorten(chat_server)} is not allowed; if it should be, {allow}", "refused")
     if (why := unsayable(delivery.reply, "omnidesk", CAN)) is not None:
-        return _never("invalid", why)
+        return never(why)
     answer = yield HttpCall(
         method="POST",
         url=base + account.message_path,
         headers=_headers(account),
         body=_body(delivery, session, account),
     )
-    return Sent() if 200 <= answer.status < 300 else failure(answer)
+    return Sent() if is_taken(answer) else failure(answer)
 
 
 def _headers(account: OmnideskAccount) -> dict[str, str]:
@@ -57,9 +57,5 @@ def _body(delivery: Delivery, session: str, account: OmnideskAccount) -> bytes:
         "id": str(delivery.id),
         "account_token": next(iter(account.chat_account_tokens), ""),
     }
-    fields = {field: values[word] for word, field in account.message_fields.items()}
+    fields = {field: sound(values[word]) for word, field in account.message_fields.items()}
     return orjson.dumps(fields) if account.message_format == "json" else urlencode(fields).encode()
-
-
-def _never(reason: Reason, detail: str) -> Failed:
-    return Failed(reason=reason, detail=detail, permanent=True)

@@ -12,7 +12,8 @@ from typing import Annotated, ClassVar, Literal
 import orjson
 from pydantic import AfterValidator, Field, ValidationError
 
-from bridge.adapter.account import Options
+from bridge.adapter.account import Options, first_problem
+from bridge.adapter.body import media_type
 from bridge.adapter.protocol import Answer, Notice, Standing, Webhook
 from bridge.errors import Refused, did_you_mean
 from bridge.model.event import Contact, Event, Kind
@@ -78,7 +79,7 @@ def verify(webhook: Webhook, account: WebchatAccount) -> None:
 
     A foreign page can neither send JSON nor read our stream without a preflight request, and none is answered.
     """
-    media = webhook.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = media_type(webhook.headers.get("content-type", ""))
     if webhook.method == "POST" and media != "application/json":
         raise Refused(415, f'content-type: "{media[:80]}" is not application/json')
     _check_origin(webhook, account)
@@ -93,7 +94,7 @@ def parse(webhook: Webhook, account: WebchatAccount) -> Notice:
     try:
         body = schema.model_validate_json(webhook.body)
     except ValidationError as error:
-        raise Refused(400, _first_problem(error)) from None
+        raise Refused(400, first_problem(error)) from None
     if isinstance(body, Message) and len(body.text) > account.max_text:
         raise Refused(400, f"text: {len(body.text)} characters, at most {account.max_text} are taken")
     event = _event(body, webhook, account)
@@ -167,10 +168,3 @@ def _face(account: WebchatAccount) -> Callable[[Standing], Answer]:
 
 def _near(operation: str) -> str:
     return did_you_mean(operation, tuple(OPERATIONS)) or f"; known are {', '.join(OPERATIONS)}"
-
-
-def _first_problem(error: ValidationError) -> str:
-    """'email: String should match ...': the field and what is wrong with it, never the value, which may be private."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part)[:40] for part in first["loc"]) or "body"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}"[:300]

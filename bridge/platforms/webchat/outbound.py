@@ -4,6 +4,7 @@ import re
 from datetime import UTC
 
 from bridge.adapter.ability import unsayable
+from bridge.adapter.answers import never
 from bridge.adapter.protocol import Ability, Post, Steps
 from bridge.model.delivery import Delivery, Failed, Reply, Sent
 from bridge.platforms.webchat.account import WebchatAccount
@@ -26,13 +27,13 @@ def send(delivery: Delivery, account: WebchatAccount) -> Steps:
     """
     visitor = delivery.to.get("visitor")
     if not isinstance(visitor, str) or not _VISITOR.fullmatch(visitor):
-        return _never(f"to.visitor: {visitor!r:.80} is not a web chat's conversation id (32 hexadecimal digits)")
+        return never(f"to.visitor: {visitor!r:.80} is not a web chat's conversation id (32 hexadecimal digits)")
     if (why := unsayable(delivery.reply, "webchat", CAN)) is not None:
-        return _never(why)
+        return never(why)
     try:
         beside = _beside(delivery.reply)
     except ValueError as error:
-        return _never(str(error))
+        return never(str(error))
     body = {
         "text": delivery.reply.text,
         "format": delivery.reply.format,
@@ -61,7 +62,3 @@ def _beside(reply: Reply) -> dict[str, object]:
     files = [{"name": one.name, "url": one.url} for one in reply.attachments]
     shown = {"attachments": files, "quick_replies": list(reply.quick_replies)}
     return {name: value for name, value in shown.items() if value}
-
-
-def _never(detail: str) -> Failed:
-    return Failed(reason="invalid", detail=detail, permanent=True)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, model_validator
 from pydantic import Field as Option
 
 from bridge.adapter.account import Account
+from bridge.adapter.base_url import quoted_url
 from bridge.adapter.mapping import Field, KnownKind, PathOption
 from bridge.adapter.secret import Secret, SecretOption
 from bridge.adapter.signatures import standard_key
@@ -39,8 +40,7 @@ def check_url(text: str) -> str:
     """Raises ValueError for what is no absolute http or https URL."""
     found = _URL.fullmatch(text) if len(text) <= LONGEST_URL and "#" not in text else None
     if found is None or not 0 < int(found["port"] or 443) < 65536:
-        shown = "a URL with a user" if "@" in text else f'"{text[:80]}"'
-        raise ValueError(f'{shown} is not a URL to send to: write for example "https://crm.example/in"')
+        raise ValueError(f'{quoted_url(text)} is not a URL to send to: write for example "https://crm.example/in"')
     if _UPWARDS.search(text.partition("?")[0]):
         # A customer's "../admin" in a template's URL would lead to another endpoint than the rule's author meant.
         raise ValueError(f'"{text[:80]}" has a part "." or "..": give what comes from customers the filter urlencode')

@@ -3,17 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import blake2b
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from bridge.adapter.body import read_json, read_object
+from bridge.adapter.body import media_type, read_json, read_object
 from bridge.adapter.mapping import find, line_of
 from bridge.adapter.protocol import Webhook
+from bridge.adapter.repeat import REPEAT_WITHIN, digest
 from bridge.errors import Refused
 from bridge.platforms.webhook.account import WebhookAccount
-
-REPEAT_WITHIN = timedelta(seconds=10)
-"""How long the same body counts as a repeat where nothing in it tells two of a kind apart."""
 
 MOST_EVENTS = 100
 """Events in one batch."""
@@ -50,8 +47,7 @@ def open_envelopes(webhook: Webhook, account: WebhookAccount) -> tuple[Envelope,
     key = line_of(find(document, path), path, LONGEST)
     if key is not None:
         return (Envelope(key=key, document=document),)
-    digest = blake2b(webhook.body, digest_size=16).hexdigest()
-    return (Envelope(key=f"body:{digest}", document=document, repeat_within=REPEAT_WITHIN),)
+    return (Envelope(key=f"body:{digest(webhook.body)}", document=document, repeat_within=REPEAT_WITHIN),)
 
 
 def _document(webhook: Webhook, account: WebhookAccount) -> Mapping[str, object]:
@@ -83,7 +79,7 @@ def _form(body: bytes) -> dict[str, object]:
 
 
 def _media(webhook: Webhook) -> str:
-    return webhook.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type(webhook.headers.get("content-type", ""))
 
 
 def _cloud_events(webhook: Webhook) -> Iterator[Envelope]:

@@ -2,20 +2,21 @@
 
 import re
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Annotated, Any, Self
 
 import orjson
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from bridge.adapter.account import Options
+from bridge.adapter.answers import is_taken, never
 from bridge.adapter.body import read_json
 from bridge.adapter.protocol import HttpAnswer, Operation, Steps
+from bridge.adapter.repeat import digest, name_of
 from bridge.errors import Refused
-from bridge.model.delivery import Delivery, Failed, Sent
+from bridge.model.delivery import Delivery, Sent
 from bridge.model.event import Address
 from bridge.platforms.webhook.account import WebhookAccount, check_url, host_of
-from bridge.platforms.webhook.signed import Method, name_of, refusal, signed
+from bridge.platforms.webhook.signed import Method, refusal, signed
 
 LONGEST_BODY = 256 * 1024
 """Bytes of a body that is sent, as JSON; our own bound."""
@@ -89,7 +90,7 @@ class Call(Options):
 def call(arguments: Call, to: Address, account: WebhookAccount) -> Steps:
     """The same where no delivery gives it a name: equal requests then have the same id."""
     content = orjson.dumps([arguments.method, arguments.url, arguments.headers]) + (arguments.written() or b"")
-    return _call(arguments, account, f"{account.name}-{blake2b(content, digest_size=16).hexdigest()}")
+    return _call(arguments, account, f"{account.name}-{digest(content)}")
 
 
 def call_of_delivery(arguments: Call, delivery: Delivery, account: WebhookAccount) -> Steps:
@@ -99,14 +100,13 @@ def call_of_delivery(arguments: Call, delivery: Delivery, account: WebhookAccoun
 def _call(arguments: Call, account: WebhookAccount, name: str) -> Steps:
     url = arguments.url or account.url
     if url is None:
-        return _never(f"url: missing; write it in the rule, or into accounts.{account.name}.url")
+        return never(f"url: missing; write it in the rule, or into accounts.{account.name}.url", "refused")
     if not account.may_call(host_of(url)):
-        return _never(
-            f"url: {host_of(url)} may not be called; if it should, add it to accounts.{account.name}.call_hosts"
-        )
+        where = f"accounts.{account.name}.call_hosts"
+        return never(f"url: {host_of(url)} may not be called; if it should, add it to {where}", "refused")
     body, headers = arguments.written(), arguments.headers
     answer = yield signed(account, name, url, body, method=arguments.method, headers=headers)
-    if not 200 <= answer.status < 300:
+    if not is_taken(answer):
         return refusal(answer)
     return Sent(found={"status": answer.status, "body": _json(answer)})
 
@@ -119,10 +119,6 @@ def _json(answer: HttpAnswer) -> object:
         return read_json(answer.body)
     except Refused:
         return None
-
-
-def _never(detail: str) -> Failed:
-    return Failed(reason="refused", detail=detail, permanent=True)
 
 
 OPERATIONS: Mapping[str, Operation[WebhookAccount]] = {

@@ -5,10 +5,13 @@ from datetime import UTC
 import msgspec
 import orjson
 
+from bridge.adapter.answers import is_taken, never
+from bridge.adapter.dialect import sound
 from bridge.adapter.protocol import Steps
-from bridge.model.delivery import Delivery, Failed, Sent
+from bridge.adapter.repeat import name_of
+from bridge.model.delivery import Delivery, Sent
 from bridge.platforms.webhook.account import WebhookAccount
-from bridge.platforms.webhook.signed import name_of, refusal, signed
+from bridge.platforms.webhook.signed import refusal, signed
 
 
 def send(delivery: Delivery, account: WebhookAccount) -> Steps:
@@ -17,18 +20,14 @@ def send(delivery: Delivery, account: WebhookAccount) -> Steps:
     Any 2xx is taken, and 410 means that there is nobody any more.
     """
     if account.url is None:
-        detail = f"accounts.{account.name}.url: missing, so there is nowhere to send to; add it, then replay"
-        return Failed(reason="refused", detail=detail, permanent=True)
+        missing = f"accounts.{account.name}.url: missing, so there is nowhere to send to; add it, then replay"
+        return never(missing, "refused")
     try:
         body = _body(delivery)
     except orjson.JSONEncodeError as error:
-        return Failed(
-            reason="invalid",
-            detail=f"the reply or its address cannot be written as JSON: {error}"[:300],
-            permanent=True,
-        )
+        return never(f"the reply or its address cannot be written as JSON: {error}"[:300])
     answer = yield signed(account, name_of(delivery, account), account.url, body)
-    return Sent() if 200 <= answer.status < 300 else refusal(answer)
+    return Sent() if is_taken(answer) else refusal(answer)
 
 
 def _body(delivery: Delivery) -> bytes:
@@ -40,19 +39,14 @@ def _body(delivery: Delivery) -> bytes:
             "timestamp": delivery.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "data": {
                 "to": dict(delivery.to),
-                "text": _sound(reply.text),
+                "text": sound(reply.text),
                 "format": reply.format,
                 "private": reply.private,
                 "attachments": msgspec.to_builtins(reply.attachments),
-                "quick_replies": [_sound(one) for one in reply.quick_replies],
+                "quick_replies": [sound(one) for one in reply.quick_replies],
                 "delivery": delivery.id,
                 "event": delivery.event,
                 "rule": delivery.rule,
             },
         }
     )
-
-
-def _sound(text: str) -> str:
-    """Half a surrogate pair, which no rule should lose a reply for, becomes `?`."""
-    return text.encode(errors="replace").decode()

@@ -12,16 +12,10 @@ from urllib.parse import urlsplit
 from bridge.adapter.answers import excerpt, failure
 from bridge.adapter.protocol import HttpAnswer, SignedCall
 from bridge.adapter.signatures import sign_standard
-from bridge.clock import to_ms
-from bridge.model.delivery import Delivery, Failed
+from bridge.model.delivery import Failed
 from bridge.platforms.webhook.account import WebhookAccount, host_of
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-
-
-def name_of(delivery: Delivery, account: WebhookAccount) -> str:
-    """The same at every attempt, and another for the same number in a store that was begun anew."""
-    return f"{account.name}-{delivery.id}-{to_ms(delivery.created_at)}"
 
 
 def signed(

@@ -33,8 +33,10 @@ function showAll() {
 }
 
 function showEnded(ended) {
-  compose.hidden = end.hidden = about.hidden = ended;
+  end.hidden = about.hidden = ended;
   goodbye.hidden = !ended;
+  // Who is asked something at the end can answer it.
+  compose.hidden = ended && !transcript.saidSinceTheEnd();
   if (ended) showDetails(false);
 }
 

@@ -132,6 +132,13 @@ export function hasEnded() {
   return all().some((entry) => entry.operation === "end");
 }
 
+/** Whether something was said to the visitor after they had ended the conversation: "How did we do?" */
+export function saidSinceTheEnd() {
+  const entries = all();
+  const end = entries.findIndex((entry) => entry.operation === "end");
+  return end >= 0 && entries.slice(end).some((entry) => !entry.operation);
+}
+
 /** The number of the last reply received: the stream goes on after it. */
 export function lastNumber() {
   return all().reduce((last, entry) => Math.max(last, entry.number ?? 0), 0);
