@@ -78,8 +78,47 @@ def engine_for(address: URL, *, connections: int = 3) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
     else:
         event.listen(engine, "before_cursor_execute", _clean, retval=True)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", _begin_unless_by_hand)
     return engine
+
+
+def connect_to_write(engine: Engine) -> Connection:
+    """A connection whose transactions begin and end with `begin`, `commit` and `roll_back` alone.
+
+    What SQLAlchemy does around a transaction costs several times what the database needs to begin one. It takes all
+    that the connection does for one transaction: so a connection that is lost in the middle of one is not made again
+    unasked, which would have the rest of it written without what came before.
+    """
+    connection = engine.execution_options(by_hand=True).connect()
+    connection.begin()
+    return connection
+
+
+def begin(connection: Connection) -> None:
+    """Begin a transaction, as whoever looks does or as whoever writes. Raises StoreError."""
+    dialect = connection.dialect
+    reads = bool(connection.get_execution_options().get("reads", False))
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        driver.execute(_BEGIN[dialect.name, reads])
+    except dialect.loaded_dbapi.Error as error:
+        raise failure(connection, "could not begin", error) from None
+
+
+def commit(connection: Connection) -> None:
+    """What was written is on the disk. Raises StoreError; then the transaction is still to be rolled back."""
+    try:
+        connection.connection.commit()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise failure(connection, "could not write", error) from None
+
+
+def roll_back(connection: Connection) -> None:
+    """Nothing was written; where no transaction was begun, this does nothing. Raises StoreError."""
+    try:
+        connection.connection.rollback()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise failure(connection, "could not write", error) from None
 
 
 def driver_arguments(engine: Engine) -> tuple[Any, dict[str, Any]]:
@@ -107,11 +146,6 @@ def _clean(
     return statement, without_nul(given) if isinstance(given, Mapping) else given
 
 
-def _begin(connection: Connection) -> None:
-    dialect = connection.dialect
-    reads = bool(connection.get_execution_options().get("reads", False))
-    raw = connection.connection
-    try:
-        raw.cursor().execute(_BEGIN[dialect.name, reads])
-    except dialect.loaded_dbapi.Error as error:
-        raise failure(connection, "could not begin", error) from None
+def _begin_unless_by_hand(connection: Connection) -> None:
+    if not connection.get_execution_options().get("by_hand", False):
+        begin(connection)

@@ -1,12 +1,12 @@
 """Statements that run for every event, compiled once for each engine.
 
-SQLAlchemy words them, for whichever database, and its connection's own cursor executes them; executed by SQLAlchemy,
+SQLAlchemy words them, for whichever database, and the driver's own connection executes them; executed by SQLAlchemy,
 each would be looked up, its rows taken apart and its lists written out anew every time, at several times the cost of
 the statement. Lists travel as one JSON parameter, so that a statement is always the same.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -65,17 +65,18 @@ def as_list(values: Iterable[str | int]) -> str:
     return orjson.dumps(list(values)).decode()
 
 
-@contextmanager
-def in_one_go(connection: Connection) -> Iterator[None]:
+def in_one_go(connection: Connection) -> AbstractContextManager[None]:
     """Statements that are prepared go to the database together, until rows of one of them are wanted.
 
     So a database that is far away costs few ways there and back. Each statement still sees what those before it did,
     and waits for the locks that they take. Raises StoreError for any of them.
     """
-    if not postgres.is_postgres(connection):
-        yield
-        return
-    driver: Any = connection.connection.driver_connection
+    return _pipeline(connection) if postgres.is_postgres(connection) else nullcontext()
+
+
+@contextmanager
+def _pipeline(connection: Connection) -> Iterator[None]:
+    driver: Any = connection.connection.dbapi_connection
     try:
         with driver.pipeline():
             yield
@@ -114,38 +115,21 @@ class Prepared:
 
         Gives how many rows of the table it has changed, which within `in_one_go` nobody knows yet. Raises StoreError.
         """
-        cursor = connection.connection.cursor()
-        try:
-            if len(rows) == 1:
-                sql, given, fixed = self._compiled(connection.dialect)
-                cursor.execute(sql, given({**fixed, **rows[0]}))
-            elif postgres.is_postgres(connection):
-                form = self._bulk(connection.dialect)
-                cursor.execute(form.sql, {**form.fixed, "rows": postgres.as_rows(rows)})
-            else:
-                sql, given, fixed = self._compiled(connection.dialect)
-                if fixed:
-                    rows = [{**fixed, **row} for row in rows]
-                cursor.executemany(sql, [given(row) for row in rows])
-            return int(cursor.rowcount)
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise failure(connection, "could not write", error) from None
-        finally:
-            cursor.close()
+        if len(rows) == 1:
+            return self.execute(connection, **rows[0])
+        if postgres.is_postgres(connection):
+            form = self._bulk(connection.dialect)
+            bulk = {**form.fixed, "rows": postgres.as_rows(rows)}
+            return int(_executed(connection, "could not write", form.sql, bulk).rowcount)
+        sql, given, fixed = self._compiled(connection.dialect)
+        return _executed_many(connection, sql, [given({**fixed, **row}) for row in rows])
 
     def write(self, connection: Connection, rows: _Rows) -> int:
         """As `run`, for the many rows of the line: each has the values of `columns` in their order, without names."""
         if postgres.is_postgres(connection):
             return self.run(connection, self._named(rows))
         sql, arranged = self._arranged(connection.dialect)
-        cursor = connection.connection.cursor()
-        try:
-            cursor.executemany(sql, arranged(rows))
-            return int(cursor.rowcount)
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise failure(connection, "could not write", error) from None
-        finally:
-            cursor.close()
+        return _executed_many(connection, sql, arranged(rows))
 
     def each(self, connection: Connection, rows: _Rows) -> list[int]:
         """As `write`; gives how many rows of the table it has changed for each. On SQLite alone. Raises StoreError."""
@@ -155,16 +139,11 @@ class Prepared:
             return [cursor.execute(sql, row).rowcount for row in arranged(rows)]
         except connection.dialect.loaded_dbapi.Error as error:
             raise failure(connection, "could not write", error) from None
-        finally:
-            cursor.close()
 
     def execute(self, connection: Connection, **values: object) -> int:
         """Execute it once; gives how many rows it has changed, as `run`. Raises StoreError."""
         sql, given, fixed = self._compiled(connection.dialect)
-        cursor = self._executed(connection, "could not write", sql, given({**fixed, **values}))
-        changed = int(cursor.rowcount)
-        cursor.close()
-        return changed
+        return int(_executed(connection, "could not write", sql, given({**fixed, **values})).rowcount)
 
     def fetch(self, connection: Connection, **values: object) -> Sequence[Any]:
         """The rows that a query finds, as tuples. Raises StoreError."""
@@ -173,7 +152,7 @@ class Prepared:
     def ask(self, connection: Connection, **values: object) -> Callable[[], Sequence[Any]]:
         """Ask now what is wanted later; gives what gives the rows. Raises StoreError, and so does that."""
         sql, given, fixed = self._compiled(connection.dialect)
-        return self._asked(connection, sql, given({**fixed, **values}))
+        return _asked(connection, sql, given({**fixed, **values}))
 
     def ask_for(self, connection: Connection, rows: _Rows) -> Callable[[], Sequence[Any]]:
         """Execute it for all rows, as `write`, of a statement that tells what it has changed; gives what gives that.
@@ -181,33 +160,10 @@ class Prepared:
         For PostgreSQL alone, where it is one statement. Raises StoreError, and so does what it gives.
         """
         form = self._bulk(connection.dialect)
-        return self._asked(connection, form.sql, {**form.fixed, "rows": postgres.as_rows(self._named(rows))})
+        return _asked(connection, form.sql, {**form.fixed, "rows": postgres.as_rows(self._named(rows))})
 
     def _named(self, rows: _Rows) -> list[dict[str, Any]]:
         return [dict(zip(self._columns, row, strict=True)) for row in rows]
-
-    def _asked(self, connection: Connection, sql: str, given: Any) -> Callable[[], Sequence[Any]]:
-        cursor = self._executed(connection, "could not read", sql, given)
-
-        def found() -> Sequence[Any]:
-            try:
-                rows: Sequence[Any] = cursor.fetchall()
-            except connection.dialect.loaded_dbapi.Error as error:
-                raise failure(connection, "could not read", error) from None
-            finally:
-                cursor.close()
-            return rows
-
-        return found
-
-    def _executed(self, connection: Connection, what: str, sql: str, given: Any) -> Any:
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(sql, given)
-        except connection.dialect.loaded_dbapi.Error as error:
-            cursor.close()
-            raise failure(connection, what, error) from None
-        return cursor
 
     def _compile(self, dialect: Dialect) -> _Form:
         statement = self._statements[dialect.name]
@@ -241,3 +197,34 @@ def _in_order(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Any]:
     if len(names) > 1:
         return itemgetter(*names)
     return lambda values: tuple([values[name] for name in names])
+
+
+def _executed(connection: Connection, what: str, sql: str, given: Any) -> Any:
+    """The driver's cursor after the statement; `what` is what an error says of it. Raises StoreError."""
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        return driver.execute(sql, given)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise failure(connection, what, error) from None
+
+
+def _executed_many(connection: Connection, sql: str, rows: _Rows) -> int:
+    """How many rows of the table the statement has changed for all these. On SQLite alone. Raises StoreError."""
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        return int(driver.executemany(sql, rows).rowcount)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise failure(connection, "could not write", error) from None
+
+
+def _asked(connection: Connection, sql: str, given: Any) -> Callable[[], Sequence[Any]]:
+    cursor = _executed(connection, "could not read", sql, given)
+
+    def found() -> Sequence[Any]:
+        try:
+            rows: Sequence[Any] = cursor.fetchall()
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise failure(connection, "could not read", error) from None
+        return rows
+
+    return found

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.errors import StoreError
 from bridge.observe import log
+from bridge.store.engines import begin, commit, connect_to_write, roll_back
 from bridge.store.failures import LostError, PassingError, explained, in_words
 from bridge.store.signals import Signal, take
 
@@ -72,7 +73,7 @@ class Writer:
     ) -> None:
         self._engine = engine
         self._apart = engine.dialect.name == "postgresql"
-        self._connection: Connection | None = engine.connect()
+        self._connection: Connection | None = connect_to_write(engine)
         self._monotonic = monotonic
         self._observer = observer
         self._tell = tell
@@ -186,17 +187,18 @@ class Writer:
 
     def _commit(self, jobs: list[_Job]) -> None:
         connection = self._connected()
-        with connection.begin():
-            for work, same in _by_work(jobs).items():
-                results = work(connection, [job.item for job in same])
-                for job, result in zip(same, results, strict=True):
-                    job.result = result
+        begin(connection)
+        for work, same in _by_work(jobs).items():
+            results = work(connection, [job.item for job in same])
+            for job, result in zip(same, results, strict=True):
+                job.result = result
+        commit(connection)
         self._tell(take(connection))
 
     def _connected(self) -> Connection:
         if self._connection is None:
             try:
-                self._connection = self._engine.connect()
+                self._connection = connect_to_write(self._engine)
             except SQLAlchemyError as error:
                 why = in_words(getattr(error, "orig", None) or error)
                 raise LostError(f"the store cannot be reached: {why}") from None
@@ -209,12 +211,13 @@ class Writer:
             return error
         try:
             if not isinstance(error, LostError):
-                self._connection.rollback()
+                roll_back(self._connection)
                 take(self._connection)
                 return error
-        except SQLAlchemyError as lost:
+        except (StoreError, SQLAlchemyError) as lost:
             # What cannot even be rolled back is lost. An error here would end the thread.
-            error = LostError(str(explained("could not write", lost)))
+            why = explained("could not write", lost) if isinstance(lost, SQLAlchemyError) else lost
+            error = LostError(str(why))
         self._connection.close()
         self._connection = None
         return error

@@ -1,6 +1,7 @@
 """Two servers on one PostgreSQL: whatever they do at the same time comes to what one of them would have done alone."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ from functools import partial
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, func, make_url, select, text
+from sqlalchemy import Connection, func, insert, make_url, select, text
 
 from bridge.clock import SetClock
 from bridge.errors import StoreError
@@ -18,16 +19,18 @@ from bridge.model.conversation import Scope
 from bridge.model.delivery import URGENCIES, Delivery, Settled
 from bridge.model.event import Contact, Event
 from bridge.store import outgoing
+from bridge.store.failures import LostError
 from bridge.store.history import list_deliveries
 from bridge.store.intervene import Filter
 from bridge.store.leases import Heirs
 from bridge.store.ledger import Claim, Ledger
 from bridge.store.outgoing import Take, Want
 from bridge.store.page import Entry
+from bridge.store.prepared import Prepared
 from bridge.store.runs import ask
 from bridge.store.settle import Done, settle
 from bridge.store.store import Store, open_store
-from bridge.store.tables import deliveries, events
+from bridge.store.tables import deliveries, events, memories
 from bridge.store.writer import Item, Result, Work
 from tests.conftest import Unwatched
 from tests.postgres import PostgresServer
@@ -35,6 +38,8 @@ from tests.values import NOON, a_delivery, an_event
 
 LEASE = timedelta(minutes=2)
 CLAIM = Claim(worker="w", until=NOON + LEASE)
+_REMEMBER = Prepared(insert(memories).values(document="{}", changed_at=1), ["key"])
+_CUT = Prepared(text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
 
 @pytest.fixture
@@ -252,6 +257,28 @@ async def test_a_work_that_cuts_its_own_connection_is_run_again(stores: list[Sto
         return [len(runs)] * len(items)
 
     assert await stores[0].write(work, None) == 2
+
+
+async def test_the_rest_of_a_transaction_whose_connection_was_lost_is_not_written_by_itself(
+    stores: list[Store],
+) -> None:
+    runs: list[int] = []
+
+    def work(connection: Connection, items: Sequence[None]) -> list[int]:
+        """It takes no notice of what is lost at first."""
+        runs.append(1)
+        _REMEMBER.execute(connection, key=f"before {len(runs)}")
+        if len(runs) == 1:
+            with contextlib.suppress(LostError):
+                _CUT.execute(connection)
+        _REMEMBER.execute(connection, key=f"after {len(runs)}")
+        return [len(runs)] * len(items)
+
+    def kept(connection: Connection) -> list[str]:
+        return list(connection.scalars(select(memories.c.key).order_by(memories.c.key)))
+
+    assert await stores[0].write(work, None) == 2
+    assert stores[0].read_now(kept) == ["after 2", "before 2"]
 
 
 async def test_where_no_connection_is_to_be_had_whoever_writes_is_told(

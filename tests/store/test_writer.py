@@ -79,6 +79,28 @@ async def test_a_work_that_raises_writes_nothing(store: Store) -> None:
     assert await store.read(count) == 0
 
 
+async def test_what_is_refused_only_at_the_commit_fails_alone(postgres_url: str, clock: SetClock) -> None:
+    def begin(connection: Connection, items: Sequence[None]) -> list[None]:
+        connection.execute(
+            text("CREATE TABLE debts (owed text REFERENCES memories (key) DEFERRABLE INITIALLY DEFERRED)")
+        )
+        return [None] * len(items)
+
+    def owe(connection: Connection, items: Sequence[str]) -> list[int]:
+        connection.execute(text("INSERT INTO debts VALUES (:owed)"), [{"owed": item} for item in items])
+        return [len(items)] * len(items)
+
+    def debts(connection: Connection) -> list[str]:
+        return list(connection.scalars(text("SELECT owed FROM debts ORDER BY owed")))
+
+    with open_store(postgres_url, clock, Unwatched()) as store:
+        await store.write(begin, None)
+        await asyncio.gather(store.write(keep, "a"), store.write(keep, "b"))
+        results = await asyncio.gather(*(store.write(owe, key) for key in ("a", "nobody", "b")), return_exceptions=True)
+        assert [result if isinstance(result, int) else type(result) for result in results] == [1, StoreError, 1]
+        assert await store.read(debts) == ["a", "b"]
+
+
 async def test_what_was_committed_is_there_after_opening_again(tmp_path: Path, clock: SetClock) -> None:
     url = f"sqlite:///{tmp_path}/again.db"
     with open_store(url, clock, Unwatched()) as first:
