@@ -18,9 +18,9 @@ from bridge.settings import Listen
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether an error is one of ours. What scanners send instead of HTTP is answered with 400, and that is all: it
-    could fill the log, and its first line may carry a secret."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """Whether an error is one of ours. What scanners send instead of HTTP, or packed in another way than they say, is
+    answered with 400, and that is all: it could fill the log, and its first line may carry a secret."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 
 _LOGGER = logging.getLogger("bridge.listening")

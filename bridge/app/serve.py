@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +17,9 @@ from bridge.errors import BridgeError
 from bridge.observe import log
 from bridge.reload.hang_up import hang_up
 from bridge.settings import Settings
+
+_FOR_ALL = 0o007
+"""What everybody may do with a file, beside its owner and their group."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +48,8 @@ def serve(settings: Settings, announce: Callable[[Ready], None] = note_ready) ->
 
     Raises BridgeError when it cannot begin, or a part of it died.
     """
+    # What customers wrote is in the files that are made from here on: it is not for all who have a login here.
+    os.umask(os.umask(_FOR_ALL) | _FOR_ALL)
     # Two threads share the work: the event loop, and the writer that decides and commits. With Python's default
     # each would keep the other waiting up to 5 ms for its turn.
     sys.setswitchinterval(0.001)
@@ -64,7 +70,11 @@ async def _serve(settings: Settings, announce: Callable[[Ready], None]) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: None)
     async with bridge(settings) as running:
         loop.add_signal_handler(signal.SIGHUP, hang_up(stop.set, running.reloader.ask))
-        announce(_ready(running, settings))
+        ready = _ready(running, settings)
+        announce(ready)
+        if not ready.rules:
+            # It may have been started in another folder than the one meant: it would take all in, and nobody notice.
+            log().warning("there are no rules, so nothing will be answered", rules=str(settings.rulebook.rules))
         running.failed.add_done_callback(lambda _: stop.set())
         await stop.wait()
         log().info("stopping", grace=Patience().grace)

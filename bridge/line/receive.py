@@ -24,6 +24,9 @@ BODY_WITHIN = 20.0
 """Seconds in which a request's body must have come."""
 MOST_WAITING = 10_000
 """Events that may wait for their commit; beyond it senders are asked to come again."""
+LARGEST_AT_ONCE = 16
+"""As much as so many bodies of the largest size may be half here; beyond it senders are asked to come again. A body
+that is packed takes a thousand times less to send than to keep."""
 
 
 class Receiver:
@@ -52,6 +55,8 @@ class Receiver:
         self._max_attachment = max_attachment
         self._trusted_proxies = trusted_proxies
         self._body_within = body_within
+        self._most_held = LARGEST_AT_ONCE * max(max_body, max_attachment)
+        self._held = 0
 
     def routes(self) -> list[Way]:
         """The web server's routes for the platforms that have an account."""
@@ -81,7 +86,11 @@ class Receiver:
                 if self._store.waiting >= MOST_WAITING:
                     raise Refused(429, "too many events are waiting; send it again", retry_after=1)
                 body = _at_hand(request, most)
-                webhook = self._webhook(request, parts, await self._body(request, most) if body is None else body)
+                if body is None:
+                    # For whom no account knows, nothing is kept.
+                    self._accounts.find(platforms, self._webhook(request, parts, b""))
+                    body = await self._body(request, most)
+                webhook = self._webhook(request, parts, body)
                 known = self._accounts.find(platforms, webhook)
                 if route.what == "stream":
                     return await self._mailboxes.stream(request, webhook, known)
@@ -133,8 +142,11 @@ class Receiver:
             async with asyncio.timeout(self._body_within):
                 async for chunk in request.content.iter_any():
                     size += len(chunk)
+                    self._held += len(chunk)
                     if size > most:
                         raise Refused(413, f"the body has more than {most} bytes")
+                    if self._held > self._most_held:
+                        raise Refused(429, "too many large bodies come at once; send it again", retry_after=1)
                     chunks.append(chunk)
         except TimeoutError:
             raise Refused(408, f"the body did not come within {self._body_within:g} seconds") from None
@@ -143,6 +155,8 @@ class Receiver:
         except ConnectionError:
             # Nobody hears this any more; it is counted, and is no failure of ours.
             raise Refused(400, "the sender went away before all of the body had come") from None
+        finally:
+            self._held -= size
         return b"".join(chunks)
 
 

@@ -66,6 +66,9 @@ class Mailboxes:
         if self._count >= MOST_READERS or alive >= MOST_READERS_OF_ONE:
             raise Refused(429, "too many readers; try again in a moment", retry_after=5)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        if request.method == "HEAD":
+            # The answer to it is a head alone: what followed would be taken for the answer to the next request.
+            return response
         reader = _Reader(request)
         self._readers[name].add(reader)
         self._count += 1

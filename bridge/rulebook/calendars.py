@@ -1,8 +1,10 @@
 """Opening hours: weekly hours in a time zone, closed dates, public holidays."""
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from importlib.util import find_spec, module_from_spec
 from pkgutil import resolve_name
 from zoneinfo import ZoneInfo
 
@@ -112,16 +114,30 @@ def _date(text: str) -> date:
 
 def public_holidays(country: str, region: str | None) -> Mapping[date, str]:
     """The public holidays of a country (ISO 3166 code) or of one of its regions. Raises ValueError."""
-    # It takes as long to load as everything else of a calendar, and most rulebooks name no country.
-    holidays = resolve_name("holidays")
-    regions: Sequence[str] | None = holidays.list_supported_countries().get(country)
-    if regions is None:
+    known_countries = _load_holidays()
+    if country not in known_countries:
         raise ValueError(f'no holidays are known for the country "{country}": write its code, for example DE or UA')
+    holidays = resolve_name("holidays")
+    regions: Sequence[str] = getattr(holidays, country).subdivisions
     if region is not None and region not in regions:
         known = ", ".join(regions[:20]) or "none"
         raise ValueError(f'"{country}" has no region "{region}"; known: {known}{did_you_mean(region, regions)}')
     found: Mapping[date, str] = holidays.country_holidays(country, subdiv=region)
     return found
+
+
+def _load_holidays() -> frozenset[str]:
+    """Load the library of holidays, but none of its countries; the codes of those that it knows.
+
+    It takes as long to load as everything else of a calendar, and most rulebooks name no country. With the first
+    country it would load all the others, 8 MB of them, because its package imports them: so the package is not run.
+    """
+    name = "holidays.countries"
+    codes = resolve_name("holidays.registry:EntityLoader").get_country_codes()
+    spec = find_spec(name)
+    if name not in sys.modules and spec is not None:
+        sys.modules[name] = module_from_spec(spec)
+    return frozenset(codes)
 
 
 def week(spans: Mapping[int, Sequence[Span]]) -> tuple[tuple[Span, ...], ...]:

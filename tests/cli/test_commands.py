@@ -115,6 +115,24 @@ def test_a_server_writes_json_lines_and_stops_when_asked(tmp_path: Path) -> None
     assert "key-of-the-site" not in server.log
 
 
+def test_what_a_server_keeps_is_not_for_all_who_have_a_login(running: Server) -> None:
+    kept = [*(running.directory / "data").rglob("*")]
+    assert {path.name for path in kept} >= {"bridge.db", "bridge.db-wal", "rulebook", "rules"}
+    assert [path for path in kept if path.stat().st_mode & 0o007] == []
+
+
+def test_a_server_without_rules_warns_that_nobody_is_answered(tmp_path: Path) -> None:
+    """It may have been started in another folder than the one meant."""
+    server = Server(tmp_path, {"bridge.toml": SETTINGS})
+    server.start()
+    assert server.stop() == 0
+    lines = [json.loads(line) for line in server.log.splitlines()]
+    warned = [line for line in lines if line["level"] == "warning"]
+    assert [(line["message"], line["rules"]) for line in warned] == [
+        ("there are no rules, so nothing will be answered", str(tmp_path / "rules"))
+    ]
+
+
 def test_a_person_at_a_terminal_is_greeted_and_stops_it_with_ctrl_c(tmp_path: Path) -> None:
     for folder in ("rules", "templates"):
         (tmp_path / folder).symlink_to(ROOT / folder)

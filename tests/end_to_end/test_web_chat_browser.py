@@ -29,6 +29,16 @@ rules:
           attachments: [{url: "https://shop.example/offer.pdf", name: The offer.pdf}]
           quick_replies: ["Basic", "Більший план"]
     stop: true
+  - name: ask-at-the-end
+    on: ended
+    when: {memory.ask: true}
+    do:
+      - reply: {text: "How did we do, from 1 to 5?"}
+  - name: remember-to-ask
+    on: message
+    when: {text: ask me}
+    do:
+      - remember: {ask: true}
   - name: echo
     on: message
     do:
@@ -192,6 +202,24 @@ def test_the_keyboard_alone_is_enough(server: Server, context: BrowserContext) -
     page.keyboard.press("Enter")
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
     expect(page.locator(".entry")).to_have_count(0)
+
+
+def test_what_is_asked_at_the_end_can_be_answered(server: Server, context: BrowserContext) -> None:
+    page = visit(context, server)
+    say(page, "ask me")
+    wait_for(page, own=1, replies=1)
+    page.get_by_role("button", name="End chat").click()
+    wait_for(page, own=1, replies=2)
+    expect(page.get_by_role("button", name="Start a new chat")).to_be_focused()
+    say(page, "5")
+    wait_for(page, own=2, replies=3)
+    assert texts(page)[-3:] == ["How did we do, from 1 to 5?", "5", "You said: 5"]
+    page.reload()
+    wait_for(page, own=2, replies=3)
+    expect(page.get_by_label("Message", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Start a new chat").click()
+    expect(page.locator(".entry")).to_have_count(0)
+    expect(page.get_by_role("button", name="End chat")).to_be_visible()
 
 
 def test_quick_replies_are_pressed_and_files_opened(server: Server, context: BrowserContext) -> None:

@@ -1,15 +1,23 @@
 """Receive: bodies that are empty, huge, broken off or packed, and senders that never end."""
 
+import asyncio
 import gzip
 import json
+import logging
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from bridge.app.listening import Patience
+from bridge.line.receive import LARGEST_AT_ONCE
+from tests.fakes.chat_server import ChatServer
 from tests.line.served import (
     JSON,
+    LIMITS,
     MAX_ATTACHMENT,
     MAX_BODY,
     MESSAGE,
@@ -21,7 +29,7 @@ from tests.line.served import (
     raw,
     still_served,
 )
-from tests.running import KEY
+from tests.running import KEY, PATIENCE, a_bridge, site
 
 
 @pytest.mark.parametrize(
@@ -109,7 +117,10 @@ def test_a_bomb_of_zeros_is_counted_unpacked(served: Served) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
-def test_a_body_that_is_not_packed_as_it_says_is_told(served: Served, encoding: str) -> None:
+def test_a_body_that_is_not_packed_as_it_says_is_told(
+    served: Served, encoding: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The sender is, and not the log: whoever likes to could fill it, without a key."""
     heard = raw(
         served,
         f"POST {MESSAGE} HTTP/1.1\r\nHost: x\r\napiKey: {KEY}\r\nContent-Type: {JSON}\r\nConnection: close\r\n"
@@ -117,6 +128,50 @@ def test_a_body_that_is_not_packed_as_it_says_is_told(served: Served, encoding: 
     )
     assert heard.split()[:2] in ([b"HTTP/1.1", b"400"], [b"HTTP/1.0", b"400"]), heard
     still_served(served)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_who_has_no_key_is_told_so_before_the_body_has_come(served: Served) -> None:
+    """Nothing is kept for strangers: a packed body of ten kilobytes would be ten megabytes here."""
+    head = head_of("Content-Length: 4000").replace(f"apiKey: {KEY}".encode(), b"apiKey: another")
+    with closing(served.plug()) as plug:
+        plug.sendall(head + b"{")
+        heard = plug.recv(65_536)
+    assert heard.startswith(b"HTTP/1.1 401 "), heard
+    still_served(served)
+
+
+async def test_more_large_bodies_than_there_is_room_for_are_asked_to_come_again(tmp_path: Path) -> None:
+    packer = zlib.compressobj(wbits=31)
+    bomb = packer.compress(b" " * (MAX_ATTACHMENT - 1)) + packer.flush(zlib.Z_SYNC_FLUSH)
+    half = head_of(f"Content-Encoding: gzip\r\nContent-Length: {len(bomb) + 1}") + bomb
+    patience = Patience(body=PATIENCE * 2)
+    async with ChatServer() as fake, a_bridge(tmp_path, LIMITS + site(fake), patience=patience) as bridge:
+        host, port = bridge.running.url.removeprefix("http://").split(":")
+        async with asyncio.timeout(PATIENCE):
+            plugs = [await asyncio.open_connection(host, int(port)) for _ in range(LARGEST_AT_ONCE + 1)]
+            for _, writer in plugs:
+                writer.write(half)
+            answers = [asyncio.create_task(reader.readuntil(b"\r\n\r\n")) for reader, _ in plugs]
+            [told], waiting = await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
+            assert told.result().startswith(b"HTTP/1.1 429 ")
+            assert b"Retry-After: 1" in told.result()
+            for (_, writer), answer in zip(plugs, answers, strict=True):
+                answer.cancel()
+                writer.close()
+            await asyncio.wait(waiting)
+            # What is gone is forgotten: as many are taken again.
+            gone = f'replybridge_refused_total{{status="400"}} {LARGEST_AT_ONCE}.0'
+            while gone not in await (await bridge.client.get(f"{bridge.running.url}/metrics")).text():
+                pass
+            again = [await asyncio.open_connection(host, int(port)) for _ in range(LARGEST_AT_ONCE)]
+            body = gzip.compress(json.dumps({"message": "x" * (MAX_ATTACHMENT // 2)}).encode())
+            for _, writer in again:
+                writer.write(head_of(f"Content-Encoding: gzip\r\nContent-Length: {len(body)}") + body[:-1])
+            for reader, writer in again:
+                writer.write(body[-1:])
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+                writer.close()
 
 
 def test_a_packed_body_is_taken(served: Served) -> None:

@@ -134,6 +134,22 @@ async def test_without_a_session_there_is_no_mailbox(tmp_path: Path, session: st
         assert stream.status == status
 
 
+async def test_who_asks_for_the_head_alone_gets_no_mail_and_is_answered_again(tmp_path: Path) -> None:
+    async with a_bridge(tmp_path, WEBCHAT) as bridge:
+        await write(bridge, "one")
+        head = f"HEAD /chat/stream HTTP/1.1\r\nHost: x\r\nx-chat-session: {SESSION}\r\n\r\n"
+        host, port = bridge.running.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        async with asyncio.timeout(PATIENCE):
+            writer.write(head.encode() + b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            first, second, alive = (await reader.read()).decode().split("\r\n\r\n")
+        writer.close()
+        assert first.startswith("HTTP/1.1 200 OK")
+        assert "Content-Type: text/event-stream" in first
+        assert second.startswith("HTTP/1.1 200 OK")
+        assert json.loads(alive) == {"alive": True}
+
+
 async def test_a_silent_stream_shows_that_it_is_alive(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(PATIENCE),
