@@ -18,8 +18,8 @@ from bridge.rulebook.fields import field_of
 from bridge.templating import TemplateFault, Templates
 from tests.lab.checking import found, rule
 from tests.platforms.recordings import FOLDERS
-from tests.rulebook.books import facts, rule_when
-from tests.rulebook.test_index import WHEN, abouts
+from tests.rulebook.books import facts, mixed, rule_when
+from tests.rulebook.test_index import ABOUT, WHEN
 from tests.values import an_event
 
 RECORDED = [
@@ -283,7 +283,7 @@ NAMES = st.sampled_from(
 
 
 @settings(max_examples=200, deadline=None)
-@given(WHEN, NAMES, st.lists(abouts(), min_size=2, max_size=5))
+@given(WHEN, NAMES, st.lists(ABOUT, min_size=2, max_size=3).map(mixed))
 def test_what_is_proved_never_misses(when: dict[str, Any], name: str, asked: list[Facts]) -> None:
     condition = rule_when(when).when
     proved = not given_by(frozenset({"message", "visited"}), condition).missing(name)

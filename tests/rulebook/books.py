@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
 from bridge.errors import BridgeError, Place, Problem, RulebookError
 from bridge.model.conversation import Conversation, Memory
 from bridge.model.event import Event
@@ -91,6 +94,42 @@ def facts(
             "contact": Memory(facts=contact_memory or {}),
         },
     )
+
+
+Written = dict[str, Any]
+"""A rule or a condition as it is written."""
+
+
+def copied(rules: list[Written], other: Written, copies: list[tuple[int, str]]) -> list[Written]:
+    """The rules and a copy for each number of one: as it is, or with its condition changed by `other` as it is said."""
+    for which, change in copies:
+        rule = rules[which % len(rules)]
+        when = rule.get("when")
+        changed: Mapping[str, Written] = {
+            "as it is": {},
+            "stopping": {"stop": True},
+            "narrowed": {"when": {"all": [when, other]} if when else other},
+            "widened": {"when": {"any": [other, when]} if when else other},
+            "the opposite": {"when": {"not": when} if when else other},
+        }
+        rules = [*rules, {**rule, **changed[change]}]
+    return rules
+
+
+CHANGE = st.sampled_from(["as it is", "stopping", "narrowed", "widened", "the opposite"])
+
+
+def with_copies(
+    rules: st.SearchStrategy[list[Written]], other: st.SearchStrategy[Written]
+) -> st.SearchStrategy[list[Written]]:
+    """Rules of which some repeat, widen or narrow the conditions of others, as they come about by copying."""
+    return st.builds(copied, rules, other, st.lists(st.tuples(st.integers(0, 59), CHANGE), max_size=4))
+
+
+def mixed(drawn: list[Facts]) -> list[Facts]:
+    """Each event with each conversation and its memories: drawing takes longer than asking, so what is drawn is asked
+    in every way it can be put together."""
+    return [replace(other, event=one.event) for one in drawn for other in drawn]
 
 
 def holds(when: Mapping[str, Any], about: Facts) -> bool:
