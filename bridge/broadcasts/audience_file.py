@@ -15,12 +15,12 @@ from typing import BinaryIO, Self
 from zoneinfo import available_timezones
 
 from bridge.broadcasts.lines import BadLineError, Lines
+from bridge.broadcasts.person import key_of
 from bridge.broadcasts.records import Record, Values, csv_records, header, json_records, variable
 from bridge.errors import BridgeError, Place, Problem, did_you_mean
 from bridge.model.broadcast import FileAudience, Recipient
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,3}")
-_LONGEST_KEY = 200
 _ENDS = 64 * 1024
 
 
@@ -168,17 +168,17 @@ class AudienceFile:
         columns = self._to or self._address_columns(tuple(values))
         address = {key: _address_value(name, values[name]) for key, name in columns.items() if name in values}
         if not address:
-            empty = ", ".join(columns.values()) or ", ".join(self._keys)
-            raise ValueError(f"it has no address: {empty} is empty")
+            empty = tuple(columns.values()) or self._keys
+            raise ValueError(f"it has no address: {', '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty")
         return address
 
     def _person(self, address: Mapping[str, object], values: Values) -> str:
         if not self._key:
-            return _key_of(address)
+            return key_of(address)
         missing = [name for name in self._key if name not in values]
         if missing:
             raise ValueError(f"its key is empty: {', '.join(missing)}")
-        return _key_of({name: _address_value(name, values[name]) for name in self._key})
+        return key_of({name: _address_value(name, values[name]) for name in self._key})
 
 
 def _state(file: BinaryIO) -> tuple[int, int]:
@@ -206,14 +206,6 @@ def _address_value(name: str, value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise ValueError(f"{name} is no address: it must be a text, a whole number or a list of these")
-
-
-def _key_of(address: Mapping[str, object]) -> str:
-    """One text for one person. The letters of an e-mail address have no case."""
-    parts = [f"{name}={value.casefold() if '@' in str(value) and isinstance(value, str) else value}"
-             for name, value in address.items()]  # fmt: skip
-    key = "\t".join(parts)
-    return key if len(key) <= _LONGEST_KEY else sha256(key.encode()).hexdigest()
 
 
 def _language(value: object) -> str | None:

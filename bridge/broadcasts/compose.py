@@ -11,8 +11,8 @@ from bridge.model.broadcast import Recipient
 from bridge.model.delivery import Reason, Reply, State
 from bridge.model.facts import CONTACT_FIELDS
 from bridge.store.page import Kind, alias
-from bridge.store.plan import NOTHING, Planned
-from bridge.store.rows import dump
+from bridge.store.plan import Planned
+from bridge.store.rows import NOTHING_TO_SAY, dump
 from bridge.templating import Expression, Template, Templates
 
 UNSUBSCRIBED, BLOCKED = "unsubscribed", "blocked"
@@ -137,7 +137,7 @@ def _is_phone(name: str) -> bool:
 def _planned(
     recipient: Recipient,
     *,
-    reply: str = NOTHING,
+    reply: str = NOTHING_TO_SAY,
     state: State = "queued",
     reason: Reason | None = None,
     detail: str | None = None,

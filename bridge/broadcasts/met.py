@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from bridge.broadcasts.people import CHUNK
+from bridge.broadcasts.person import key_of, uncased
 from bridge.broadcasts.plan import Plan, PlanError
 from bridge.clock import Clock
-from bridge.errors import Place, Problem
+from bridge.errors import Problem
 from bridge.line.accounts import Accounts
 from bridge.model.broadcast import Batch, Recipient
 from bridge.model.conversation import Conversation, Memory, Scope
@@ -77,8 +78,8 @@ class MetPeople:
 
     def _recipient(
         self, plan: Plan, when: Condition, conversation: Conversation, memory: Memory, of_contact: Memory
-    ) -> Recipient | Problem | None:
-        """Somebody of the audience, or why they cannot be written to; None: the condition does not hold for them."""
+    ) -> Recipient | None:
+        """Somebody of the audience; None: the condition does not hold for them."""
         now = self._clock.now()
         event = _nothing_happened(conversation)
         memories: dict[Scope, Memory] = {"conversation": memory, "contact": of_contact}
@@ -89,17 +90,14 @@ class MetPeople:
         address = self._address(plan, conversation)
         known = {name: value for name in CONTACT_FIELDS if (value := getattr(contact, name)) is not None}
         who = contact.id or contact.email or contact.phone or conversation.id
-        if address is None:
-            message = f"{who}: account {plan.via} has no address of theirs"
-            return Problem(place=Place(file=conversation.account, line=0, column=0), message=message, warning=True)
-        # Where the account is another than the one that has met them, the same person may have been met by several.
-        own = conversation.account == plan.via
-        key = (
-            f"{conversation.account}/{who}" if own else ", ".join(f"{name}={value}" for name, value in address.items())
-        )
+        key = f"{conversation.account}/{uncased(who)}"
+        if address is not None and conversation.account != plan.via:
+            # The same person may have been met by several accounts, and gets it by one.
+            key = key_of(address)
         return Recipient(
             key=key,
-            address=address,
+            address=address or {},
+            skip=f"account {plan.via} has no address of theirs" if address is None else None,
             variables={**known, "account": conversation.account},
             language=contact.language,
             memory=contact_key(conversation.account, conversation.id, contact),

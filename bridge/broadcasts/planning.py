@@ -16,6 +16,9 @@ from bridge.model.broadcast import Recipient, Run
 from bridge.store.plan import Chunk, Planned, plan, remembered
 from bridge.store.store import Store
 
+BAD_LINE = "bad line"
+"""How what is said of a line that cannot be read begins."""
+
 
 class Planning:
     """Plans runs; `sources` are where their audiences come from."""
@@ -77,4 +80,4 @@ def _unreadable(problem: Problem) -> Planned:
     line = problem.place.line
     if not line:
         return Planned(person=problem.message[:200], state="cancelled", detail=problem.message)
-    return Planned(person=f"line {line}", line=line, state="cancelled", detail=f"bad line: {problem.message}")
+    return Planned(person=f"line {line}", line=line, state="cancelled", detail=f"{BAD_LINE}: {problem.message}")

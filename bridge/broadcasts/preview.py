@@ -3,32 +3,42 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from bridge.broadcasts.compose import Composer
-from bridge.broadcasts.planning import compose_all
+from bridge.broadcasts.planning import BAD_LINE, compose_all
 from bridge.chance import Chance
 from bridge.clock import Clock
+from bridge.line.accounts import Known
+from bridge.line.beforehand import refusal_of_message
 from bridge.model.broadcast import Batch
 from bridge.model.delivery import Reply
 from bridge.store.plan import Planned
 from bridge.store.rows import reply_from
 
 DUPLICATE = "the same person once more"
+MOST_WRONG = 10
+"""At most so many of those are named of whom something is wrong; the others are counted."""
 
 
 @dataclass(slots=True)
 class Preview:
-    """How many get it, why others do not, and some of what is said: the first, the longest and a few at random."""
+    """How many get it, why others do not, and some of what is said: the first, the longest and a few at random.
+
+    `wrong` are those whose line, address or text is wrong: the first `MOST_WRONG` of `all_wrong`.
+    """
 
     people: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     first: Planned | None = None
     longest: Planned | None = None
     some: list[Planned] = field(default_factory=list)
-    bad: list[Planned] = field(default_factory=list)
+    wrong: list[Planned] = field(default_factory=list)
+    all_wrong: int = 0
 
     @property
     def shown(self) -> Mapping[str, Planned]:
@@ -44,12 +54,13 @@ class Preview:
 async def preview(
     batches: AsyncIterator[Batch],
     composer: Composer,
+    known: Known,
     connection: Connection | None,
     clock: Clock,
     chance: Chance,
     few: int,
 ) -> Preview:
-    """Go through a whole audience; `few` people are taken at random. Raises BridgeError."""
+    """Go through a whole audience that `known` sends to; `few` people are taken at random. Raises BridgeError."""
     made, seen, length = Preview(), set[bytes](), -1
     async for batch in batches:
         for one in compose_all(composer, batch.people, connection, clock):
@@ -59,8 +70,8 @@ async def preview(
                 made.skipped[DUPLICATE] += 1
                 continue
             seen.add(mark)
-            if one.state != "queued":
-                _skip(made, one)
+            if (left_out := _left_out(one, known, clock.now())) is not None:
+                _skip(made, left_out)
                 continue
             made.people += 1
             made.first = made.first or one
@@ -70,11 +81,22 @@ async def preview(
     return made
 
 
+def _left_out(one: Planned, known: Known, now: datetime) -> Planned | None:
+    """Somebody who gets nothing, as a run leaves them: by its plan, or by an attempt that needs no call to fail."""
+    if one.state != "queued":
+        return one
+    failed = refusal_of_message(text_of(one), one.to, known, now)
+    return None if failed is None else replace(one, state="dead", reason=failed.reason, detail=failed.detail)
+
+
 def _skip(made: Preview, one: Planned) -> None:
     detail = one.detail or ""
-    made.skipped["bad line" if detail.startswith("bad line") else detail] += 1
-    if one.state == "dead" or detail.startswith("bad line"):
-        made.bad += [one] if len(made.bad) < 10 else []
+    bad_line = detail.startswith(BAD_LINE)
+    # What is said of one who is wrong may quote them, so it would be a reason of its own for each.
+    made.skipped[BAD_LINE if bad_line else one.reason or detail] += 1
+    if bad_line or one.state == "dead":
+        made.all_wrong += 1
+        made.wrong += [one] if len(made.wrong) < MOST_WRONG else []
 
 
 def _maybe_take(made: Preview, one: Planned, chance: Chance, few: int) -> None:

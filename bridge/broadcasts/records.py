@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from bridge.broadcasts.lines import BadLineError, Lines
+from bridge.model.quantity import say_count
 from bridge.rulebook.yaml import shown
 
 MAX_COLUMNS = 1000
@@ -107,7 +108,7 @@ def csv_records(lines: Lines, columns: Sequence[str], separator: str) -> Iterato
         elif len(row) == width:
             yield Record(start, {name: cell for name, cell in zip(columns, row, strict=True) if cell})
         elif row:
-            yield Record(start, wrong=f"the line has {len(row):,} columns, and the header names {width:,}")
+            yield Record(start, wrong=f"the line has {say_count(len(row), 'column')}, and the header names {width:,}")
 
 
 def json_records(lines: Lines) -> Iterator[Record]:

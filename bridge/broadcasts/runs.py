@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from bridge.broadcasts.due import due
+from bridge.broadcasts.pace import in_a_call
 from bridge.broadcasts.plan import GONE, Plan, plan_of, read_plan, sender_of, write_plan
 from bridge.broadcasts.planning import Planning
 from bridge.broadcasts.quiet import next_allowed
@@ -236,8 +237,10 @@ class Broadcasts:
             )
         else:
             plan = read_plan(run.plan)
-        if run.planned_at is None and not await self._planning.go_on(run, plan):
-            return
+        if run.planned_at is None:
+            planned = await self._planning.go_on(run, plan)
+            if not planned or await self._too_many(run, plan, partial(_unworded, run.id), "could not be worded"):
+                return
         await self._send(run, plan)
 
     def _plan(self, run: Run) -> Plan:
@@ -259,7 +262,8 @@ class Broadcasts:
                 return
             if self._clock.monotonic() - counted_at >= COUNT_EVERY:
                 counted_at = self._clock.monotonic()
-                if await self._too_many_failed(run, plan):
+                failures = partial(_failures, run.id, plan.pause_if_failed)
+                if await self._too_many(run, plan, failures, "failed"):
                     return
             if released.gone + released.put_off < wish.most:
                 await self._clock.sleep(SOON if released.gone else TICK)
@@ -280,12 +284,12 @@ class Broadcasts:
             self._metrics.run_ended(run.asked.broadcast, "done")
             log(run=run.id).info("a run is done", broadcast=run.asked.broadcast)
 
-    async def _too_many_failed(self, run: Run, plan: Plan) -> bool:
-        """Pause a run more of whose deliveries have failed than it may; whether that is so."""
-        failed, ended = await self._store.read(partial(_failures, run.id, plan.pause_if_failed))
-        if ended < ENOUGH or failed <= plan.pause_if_failed * ended:
+    async def _too_many(self, run: Run, plan: Plan, count: Callable[[Connection], tuple[int, int]], what: str) -> bool:
+        """Pause a run of which more has failed than may, as `count` tells: so many of so many; whether that is so."""
+        failed, of = await self._store.read(count)
+        if of < ENOUGH or failed <= plan.pause_if_failed * of:
             return False
-        why = f"{failed} of {ended} failed, and pause_if_failed is {plan.pause_if_failed:.3g}"
+        why = f"{failed} of {of} {what}, and pause_if_failed is {plan.pause_if_failed:.3g}"
         log(run=run.id).error("a run is paused", broadcast=plan.broadcast, why=why)
         await self._change(run, ("running",), "paused", why)
         await self._store.write(store_runs.hold_back, run.id)
@@ -303,6 +307,12 @@ class Broadcasts:
             run=run.id, come_from=come_from, to=to, at=self._clock.now(), detail=detail, plan=plan
         )
         return await self._store.write(store_runs.change, wanted)
+
+
+def _unworded(run: int, connection: Connection) -> tuple[int, int]:
+    """How many of a run that was just planned have no text, and how many were to get one."""
+    counts = tally.counts(connection, run)
+    return counts.get("dead", 0), sum(many for state, many in counts.items() if state != "cancelled")
 
 
 def _failures(run: int, share: float, connection: Connection) -> tuple[int, int]:
@@ -332,8 +342,7 @@ def window(plan: Plan, known: Known) -> int:
 
     More would be sent yet after somebody has paused the run. The budget counts calls, each of which may be for several.
     """
-    together, budget = known.adapter.together, known.account.budget
-    each = 1 if together is None else together.most(known.account)
+    each, budget = in_a_call(known), known.account.budget
     paces = [] if plan.rate is None else [plan.rate.times / plan.rate.per.total_seconds()]
     if budget is not None:
         paces.append(each * budget.times / budget.per.total_seconds())

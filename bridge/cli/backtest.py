@@ -8,14 +8,14 @@ import typer
 from rich.text import Text
 
 from bridge.cli.options import AsJson, Config, settings_of
-from bridge.cli.printing import cells, count, explained, moment, out, said, shown, table, write_json
+from bridge.cli.printing import cells, explained, moment, out, said, shown, table, write_json
 from bridge.cli.progress import reading
 from bridge.cli.rulebook import conversation_of, findings_in, rulebook_in
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError, did_you_mean
 from bridge.lab.backtest import Backtested, Period, Tally, backtest
 from bridge.lab.backtest_talks import Difference, Line, Sign
-from bridge.model.quantity import parse_duration
+from bridge.model.quantity import parse_duration, say_count
 from bridge.settings import Settings
 from bridge.store.recorded import Chosen, Extent, Records, recorded
 
@@ -92,8 +92,8 @@ def _nothing(since: str, extent: Extent, chosen: Chosen) -> str:
 
 
 def _tell(result: Backtested) -> None:
-    before = f", after {count(result.before, 'event')} before that for what is remembered" if result.before else ""
-    said(f"{count(result.events, 'event')} since {moment(result.since)} UTC{before}")
+    before = f", after {say_count(result.before, 'event')} before that for what is remembered" if result.before else ""
+    said(f"{say_count(result.events, 'event')} since {moment(result.since)} UTC{before}")
     for note in result.notes:
         said(f"but {note}", style="yellow")
     out.print()
@@ -101,13 +101,13 @@ def _tell(result: Backtested) -> None:
     for difference in result.differences:
         _show(difference)
     out.print()
-    talks = count(result.conversations, "conversation")
+    talks = say_count(result.conversations, "conversation")
     if not result.different:
         said(f"all replies in {talks} would be the same")
         return
     said(f"{result.different} of {talks} would go otherwise")
     if (left := result.different - len(result.differences)) > 0:
-        said(f"{left} of them are not shown; --most {result.different} shows all")
+        said(f"{left} of them {'is' if left == 1 else 'are'} not shown; --most {result.different} shows all")
 
 
 def _table(result: Backtested) -> None:
@@ -126,7 +126,7 @@ def _table(result: Backtested) -> None:
         out.print(listing)
     idle = len(result.rules) - len(active)
     if idle:
-        said(f"{count(idle, 'rule')} fired neither then nor now")
+        said(f"{say_count(idle, 'rule')} fired neither then nor now")
 
 
 def _show(difference: Difference) -> None:

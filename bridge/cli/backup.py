@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from bridge.cli.options import Config, settings_of
-from bridge.cli.printing import counted, explained, near, said
+from bridge.cli.printing import explained, near, said
 from bridge.errors import BridgeError
+from bridge.model.quantity import say_count
 from bridge.settings import Settings
 from bridge.settings.store_url import without_secrets
 from bridge.store.backup import back_up
@@ -35,7 +36,7 @@ def backup(
         if file.exists() and not overwrite:
             raise BridgeError(f"{file}: there is a file already; choose another name, or say --overwrite")
         count = back_up(database, settings.data_directory / "attachments", file)
-        size, files = file.stat().st_size, counted(count, "file", "files")
+        size, files = file.stat().st_size, say_count(count, "file")
         said(f"{near(file.absolute())}: {size:,} bytes, with {files} of customers")
 
 

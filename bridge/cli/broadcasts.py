@@ -25,16 +25,18 @@ from bridge.broadcasts.schedule import upcoming
 from bridge.chance import SystemChance
 from bridge.cli.control import GOING, cancel_run, export_run, pause_run, resume_run, retry_run
 from bridge.cli.options import AsJson, Config, pairs, settings_of
-from bridge.cli.printing import cells, explained, out, said, table, told, write_json
+from bridge.cli.printing import cells, explained, out, said, table, write_json
 from bridge.cli.runs import Status, as_json, listing, picture, status_of
 from bridge.cli.wording import say_address
 from bridge.clock import SystemClock
-from bridge.errors import BridgeError, did_you_mean
+from bridge.errors import BridgeError, Place, did_you_mean
 from bridge.lab.check import Checked, check
-from bridge.line.accounts import Accounts
+from bridge.line.accounts import Accounts, Known
 from bridge.line.audience import Audiences, OwnCalls
+from bridge.line.beforehand import refusal_of_message
 from bridge.line.by_hand import check_address
 from bridge.model.broadcast import Asked, At, Broadcast, ByHand, Cron, Every, FileAudience, Moment, Schedule
+from bridge.model.delivery import Reply
 from bridge.model.quantity import say_duration
 from bridge.platforms.registry import ADAPTERS
 from bridge.settings import Settings
@@ -113,10 +115,11 @@ def preview_broadcast(
     """What it would say to the first, the longest and a few others, and who would get nothing. Nothing is sent."""
     with explained():
         settings = settings_of(config)
-        made = asyncio.run(_preview(settings, _checked(settings), name, few))
+        made, file = asyncio.run(_preview(settings, _checked(settings), name, few))
     if as_json:
         shown = [_shown_as_json(why, one) for why, one in made.shown.items()]
-        write_json({"people": made.people, "skipped": made.skipped, "shown": shown})
+        wrong = [_wrong_as_json(one, file) for one in made.wrong]
+        write_json({"people": made.people, "skipped": made.skipped, "shown": shown, "wrong": wrong})
         return
     for why, one in made.shown.items():
         line = f", line {one.line}" if one.line else ""
@@ -126,17 +129,21 @@ def preview_broadcast(
     out.print(f"{made.people:,} would get it")
     for why, many in made.skipped.most_common():
         said(f"{many:,} would not: {why}")
-    for one in made.bad:
-        told(f"line {one.line}", one.detail or "", 10)
+    for one in made.wrong:
+        where = str(Place(file=file, line=one.line, column=1)) if one.line else say_address(one.to)
+        said(f"{where}: {one.detail}")
+    if more := made.all_wrong - len(made.wrong):
+        out.print(f"and {more:,} more")
 
 
-async def _preview(settings: Settings, checked: Checked, name: str, few: int) -> Preview:
+async def _preview(settings: Settings, checked: Checked, name: str, few: int) -> tuple[Preview, str]:
+    """The preview, and the path of the audience's file, "" where it has none."""
     rulebook = checked.sound()
     broadcast = _named(name, rulebook.broadcasts)
     clock, zone = SystemClock(), settings.rulebook.timezone
     asked = Asked(broadcast=name, moment="preview", at=clock.now(), asked_by="person")
     plan = plan_of(broadcast, rulebook.audiences[broadcast.audience], checked.templates, zone.key, asked)
-    accounts = Accounts(settings.accounts.values(), ADAPTERS)
+    accounts = _accounts(settings)
     with _store_if_any(settings) as connection:
 
         async def look(met: Callable[[Connection], Sequence[Met]]) -> Sequence[Met]:
@@ -148,8 +155,10 @@ async def _preview(settings: Settings, checked: Checked, name: str, few: int) ->
             audiences = Audiences(door=door, calls=calls, clock=clock, chance=chance, within=PATIENCE)
             met = MetPeople(look, accounts, clock, zone, lambda: rulebook.calendars)
             sources = Sources(directory=settings.directory, met=met, asked=AskedPeople(audiences, accounts))
-            found = people(plan, sender_of(plan, accounts), sources, None)
-            return await preview(found, Composer(plan, accounts, zone), connection, clock, chance, few)
+            known = sender_of(plan, accounts)
+            found, composer = people(plan, known, sources, None), Composer(plan, accounts, zone)
+            made = await preview(found, composer, known, connection, clock, chance, few)
+            return made, "" if plan.file is None else plan.file.path
 
 
 @contextmanager
@@ -181,14 +190,17 @@ def send_broadcast(
         settings = settings_of(config)
         rulebook = _checked(settings, settings.directory).sound()
         broadcast = _named(name, rulebook.broadcasts)
-        adapter = ADAPTERS[settings.accounts[broadcast.via].platform]
+        account = settings.accounts[broadcast.via]
+        known = Known(account=account, adapter=ADAPTERS[account.platform])
         audience = rulebook.audiences[broadcast.audience]
         if isinstance(audience, FileAudience):
             # Said now rather than by a run that has failed.
-            AudienceFile(audience, settings.directory, to=broadcast.to, keys=adapter.to_keys).close()
+            AudienceFile(audience, settings.directory, to=broadcast.to, keys=known.adapter.to_keys).close()
         only = pairs(to_self or (), "--to-self")
-        check_address(only, adapter)
         now = SystemClock().now()
+        check_address(only, known.adapter)
+        if only and (failed := refusal_of_message(Reply(text="x"), only, known, now)) is not None:
+            raise BridgeError(failed.detail)
         asked = Asked(
             broadcast=name,
             moment=f"by hand {now:%Y-%m-%d %H:%M:%S} {SystemChance().token()[:6]}",
@@ -213,15 +225,16 @@ def show_status(
     """How far runs are. On a terminal a run that goes on is watched until it ends; Ctrl-C ends the watching only."""
     with explained():
         settings = settings_of(config)
+        accounts = _accounts(settings)
         with visit_store(settings.store.url) as engine:
             if number is None:
                 with engine.connect() as connection:
-                    _list_runs(connection, settings, as_json_)
+                    _list_runs(connection, accounts, as_json_)
                 return
 
             def look() -> Status:
                 with engine.connect() as connection:
-                    return status_of(connection, number, SystemClock().now(), settings.accounts)
+                    return status_of(connection, number, SystemClock().now(), accounts)
 
             found = look()
             if as_json_:
@@ -241,11 +254,11 @@ async def _watch(look: Callable[[], Status], found: Status) -> None:
             live.update(picture(found), refresh=True)
 
 
-def _list_runs(connection: Connection, settings: Settings, to_programs: bool) -> None:
+def _list_runs(connection: Connection, accounts: Accounts, to_programs: bool) -> None:
     found = runs.newest(connection)
     if to_programs:
         now = SystemClock().now()
-        write_json([as_json(status_of(connection, run.id, now, settings.accounts)) for run in found])
+        write_json([as_json(status_of(connection, run.id, now, accounts)) for run in found])
     elif not found:
         out.print("nothing was sent yet; `replybridge broadcasts send NAME` starts a broadcast")
     else:
@@ -262,14 +275,17 @@ broadcasts.command("export")(export_run)
 def _checked(settings: Settings, audiences: Path | None = None) -> Checked:
     """The rulebook; with its audience files, where it is said what their paths are relative to."""
     given = settings.rulebook
-    accounts = Accounts(settings.accounts.values(), ADAPTERS)
     return check(
         rules=given.rules,
         templates=given.templates,
         timezone=given.timezone,
-        accounts=accounts,
+        accounts=_accounts(settings),
         audiences=audiences,
     )
+
+
+def _accounts(settings: Settings) -> Accounts:
+    return Accounts(settings.accounts.values(), ADAPTERS)
 
 
 def _named(name: str, known: Mapping[str, Broadcast]) -> Broadcast:
@@ -315,3 +331,7 @@ def _broadcast_as_json(one: Broadcast, at: Moment | None) -> Mapping[str, object
 def _shown_as_json(why: str, one: Planned) -> Mapping[str, object]:
     reply = text_of(one)
     return {"why": why, "to": one.to, "line": one.line, "text": reply.text, "format": reply.format}
+
+
+def _wrong_as_json(one: Planned, file: str) -> Mapping[str, object]:
+    return {"to": one.to, "file": file or None, "line": one.line or None, "reason": one.reason, "why": one.detail}

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bridge.cli.options import Config, settings_of
-from bridge.cli.printing import count, explained, near, out, shown, write_json
+from bridge.cli.printing import explained, near, out, shown, write_json
 from bridge.clock import SystemClock
 from bridge.errors import Problem
 from bridge.lab.check import Checked
@@ -21,6 +21,7 @@ from bridge.lab.tests import beginning, run_tests
 from bridge.line.accounts import Accounts
 from bridge.line.decide import Behaviour
 from bridge.line.render import Renderer
+from bridge.model.quantity import say_count
 from bridge.platforms.registry import ADAPTERS
 from bridge.settings import Settings
 
@@ -78,13 +79,13 @@ def _checked(settings: Settings) -> Checked:
 def _in_one_line(checked: Checked, folder: Path) -> str:
     """'21 rules, 34 examples: all sound'."""
     errors = len(checked.errors)
-    found = f"{count(errors, 'error')}, {count(len(checked.problems) - errors, 'warning')}"
+    found = f"{say_count(errors, 'error')}, {say_count(len(checked.problems) - errors, 'warning')}"
     if errors or checked.rulebook is None:
         return f"{found}: this rulebook cannot be used until the errors are mended"
     rules, broadcasts = len(checked.rulebook.rules), len(checked.rulebook.broadcasts)
-    tried = f"{count(rules, 'rule')}, {count(checked.examples, 'example')}"
+    tried = f"{say_count(rules, 'rule')}, {say_count(checked.examples, 'example')}"
     if broadcasts:
-        tried += f", {count(broadcasts, 'broadcast')}"
+        tried += f", {say_count(broadcasts, 'broadcast')}"
     if checked.problems:
         return f"{tried}: {found}"
     nothing = f"there are no rules in {near(folder)}, so nothing will be answered"

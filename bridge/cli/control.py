@@ -12,11 +12,12 @@ import typer
 from sqlalchemy import Connection
 
 from bridge.cli.options import Config, settings_of
-from bridge.cli.printing import count, explained, said
+from bridge.cli.printing import explained, said
 from bridge.cli.runs import run_of
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError
 from bridge.model.broadcast import RunState
+from bridge.model.quantity import say_count
 from bridge.store import runs, tally
 from bridge.store.store import visit_store
 
@@ -80,11 +81,15 @@ def retry_run(
                 if run.state not in ("running", "paused", "done"):
                     raise BridgeError(f"run {number} is {run.state}, so there is nothing to send again")
                 (some,) = runs.again(connection, [again])
-                left = tally.counts(connection, number).get("unknown", 0)
+                left, unmade = tally.counts(connection, number).get("unknown", 0), tally.unmade(connection, number)
             found += some
-    said(f"{found:,} will get it again" if found else f"nobody of run {number} is left out because something failed")
+    if found or not unmade:
+        nobody = f"nobody of run {number} is left out because something failed"
+        said(f"{found:,} will get it again" if found else nobody)
     if left:
         said(f"{left:,} may have got it, so they are left alone; --unknown sends to them, too")
+    if unmade:
+        said(f"{unmade:,} could not be worded, so there is nothing to send to them; status tells why")
 
 
 def export_run(
@@ -98,7 +103,7 @@ def export_run(
         with nullcontext(sys.stdout) if to is None else to.open("w", encoding="utf-8", newline="") as file:
             written = _write_csv(connection, number, file)
     if to is not None:
-        said(f"{count(written, 'recipient')} written to {to}")
+        said(f"{say_count(written, 'recipient')} written to {to}")
 
 
 HEADER = (

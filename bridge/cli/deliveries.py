@@ -8,12 +8,12 @@ import typer
 from sqlalchemy import Connection, Engine
 
 from bridge.cli.options import Config, settings_of
-from bridge.cli.printing import cells, counted, explained, moment, out, table, told, write_json
+from bridge.cli.printing import cells, explained, moment, out, table, told, write_json
 from bridge.cli.wording import say_address, say_command, say_reply
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError, did_you_mean
 from bridge.model.delivery import REASONS, STATES
-from bridge.model.quantity import parse_duration
+from bridge.model.quantity import parse_duration, say_count
 from bridge.settings import Settings
 from bridge.store import history, intervene
 from bridge.store.store import visit_store
@@ -149,9 +149,10 @@ def replay_deliveries(
     if queued:
         out.print(f"queued again: {_listed(queued)}")
     if left:
-        out.print(f"left alone, because neither dead nor unknown: {left}")
+        out.print(f"left alone, because neither dead nor unknown, or with nothing to send: {left}")
     elif not queued:
-        out.print(f"nothing to replay: no such delivery is dead or unknown{_hint(account, settings)}")
+        hint = _hint(account, settings)
+        out.print(f"nothing to replay: no such delivery is dead or unknown and has something to send{hint}")
 
 
 @deliveries.command("cancel")
@@ -173,7 +174,7 @@ def cancel_deliveries(
                 with engine.connect() as connection:
                     meant = intervene.count_cancellable(connection, chosen)
                 if meant:
-                    typer.confirm(f"cancel {counted(meant, 'delivery', 'deliveries')}?", abort=True)
+                    typer.confirm(f"cancel {say_count(meant, 'delivery', 'deliveries')}?", abort=True)
             now = SystemClock().now()
             gone = bit_by_bit(engine, lambda connection: intervene.cancel(connection, chosen, now, intervene.AT_ONCE))
             left = _left(engine, numbers or (), gone)
@@ -211,7 +212,7 @@ def _left(engine: Engine, numbers: Sequence[int], changed: Sequence[int]) -> str
 def _listed(numbers: Sequence[int]) -> str:
     """The numbers, or how many they are where nobody would read them all."""
     if len(numbers) > MOST_LISTED:
-        return counted(len(numbers), "delivery", "deliveries")
+        return say_count(len(numbers), "delivery", "deliveries")
     return ", ".join(map(str, numbers))
 
 

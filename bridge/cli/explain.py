@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bridge.cli.options import AsJson, Config, settings_of
-from bridge.cli.printing import cells, count, explained, moment, out, said, table, told, write_json
+from bridge.cli.printing import cells, explained, moment, out, said, table, told, write_json
 from bridge.cli.progress import reading
 from bridge.cli.rulebook import conversation_of, findings_in, rulebook_in
 from bridge.cli.wording import say_event, say_value
@@ -19,6 +19,7 @@ from bridge.lab.explain import Asking, Explained, Opinion, explain, explain_made
 from bridge.line.accounts import Accounts
 from bridge.line.render import Rendered
 from bridge.model.event import Event
+from bridge.model.quantity import say_count
 from bridge.settings import Settings
 from bridge.store.recorded import Chosen, Past, recorded
 
@@ -162,7 +163,7 @@ def _tell(result: Explained, rows: int | None) -> None:
     told("came", f"{moment(result.at)} UTC to account {result.event.account}")
     for line in result.about:
         told("", line)
-    told("before", f"{count(result.rehearsed, 'recorded event')}, rehearsed with the present rules")
+    told("before", f"{say_count(result.rehearsed, 'recorded event')}, rehearsed with the present rules")
     for note in result.notes:
         said(f"         but {note}", style="yellow")
     out.print()
@@ -193,7 +194,7 @@ def _table(result: Explained, rows: int | None) -> None:
     if rows is not None and (rest := result.opinions[rows:]):
         kinds = Counter(_REST.get(one.verdict, "for other reasons") for one in rest)
         parts = ", ".join(f"{number} {why}" for why, number in kinds.items())
-        said(f"and {count(len(rest), 'rule')} more that did not fire: {parts}; --all shows them")
+        said(f"and {say_count(len(rest), 'rule')} more that did not fire: {parts}; --all shows them")
     if any(one.differs for one in result.opinions):
         said("≠ it was decided otherwise then")
 

@@ -6,9 +6,10 @@ import typer
 from sqlalchemy import Engine
 
 from bridge.cli.options import Config, settings_of
-from bridge.cli.printing import counted, explained, said
+from bridge.cli.printing import explained, said
 from bridge.clock import SystemClock, to_ms
 from bridge.errors import BridgeError
+from bridge.model.quantity import say_count
 from bridge.settings import Settings
 from bridge.store.forget import compact, erase, mentions, traces
 from bridge.store.person import SHORTEST, Person, find_person
@@ -54,14 +55,14 @@ def _find(engine: Engine, contact: str) -> Person:
 def _told(person: Person) -> str:
     also = sorted(person.names | {f"{who} at {account}" for account, who in person.ids})
     parts = [
-        counted(len(person.conversations), "conversation", "conversations"),
-        counted(len(person.events), "event", "events"),
-        counted(len(person.deliveries), "delivery", "deliveries"),
-        counted(len(person.memories), "memory", "memories"),
-        counted(len(person.files), "file", "files"),
+        say_count(len(person.conversations), "conversation"),
+        say_count(len(person.events), "event"),
+        say_count(len(person.deliveries), "delivery", "deliveries"),
+        say_count(len(person.memories), "memory", "memories"),
+        say_count(len(person.files), "file"),
     ]
     if person.runs:
-        parts.append(counted(len(person.runs), "run of a broadcast", "runs of broadcasts"))
+        parts.append(say_count(len(person.runs), "run of a broadcast", "runs of broadcasts"))
     return ", ".join(parts) + (f"; known as {', '.join(also)}" if len(also) > 1 else "")
 
 

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from bridge.cli.options import AsJson, Config, account_on
-from bridge.cli.printing import cells, count, explained, out, said, table, write_json
+from bridge.cli.printing import cells, explained, out, said, table, write_json
 from bridge.cli.wording import say_outcome
 from bridge.clock import SystemClock
 from bridge.line.by_hand import drive
+from bridge.model.quantity import say_count
 from bridge.platforms.groupalarm.rooms import Rooms, rooms
 
 groupalarm = typer.Typer(help="Look at GroupAlarm's chat rooms.", no_args_is_help=True)
@@ -47,6 +48,6 @@ def list_rooms(
     if outcome.rooms:
         out.print(listing)
     if outcome.total is not None and outcome.total > len(outcome.rooms):
-        said(f"GroupAlarm says that there are {count(outcome.total, 'room')}, and gave {len(outcome.rooms)}")
+        said(f"GroupAlarm says that there are {say_count(outcome.total, 'room')}, and gave {len(outcome.rooms)}")
     elif not outcome.rooms:
         out.print("no rooms")

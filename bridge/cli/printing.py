@@ -72,15 +72,6 @@ def moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
-def count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """'1 delivery', '4,812 deliveries'."""
-    return f"{number:,} {one if number == 1 else many}"
-
-
 def near(path: Path) -> str:
     """A path as people say it where they stand."""
     here = Path.cwd()

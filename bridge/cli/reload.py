@@ -7,9 +7,10 @@ import typer
 from bridge.chance import SystemChance
 from bridge.cli.check import show_problem
 from bridge.cli.options import AsJson, Config, settings_of
-from bridge.cli.printing import count, explained, said, write_json
+from bridge.cli.printing import explained, said, write_json
 from bridge.clock import SystemClock
 from bridge.lab.sources import Sources
+from bridge.model.quantity import say_count
 from bridge.reload.asked import Asked
 
 
@@ -28,7 +29,7 @@ def reload(config: Config = None, as_json: AsJson = False) -> None:
         sources = Sources()
         for problem in status.problems:
             show_problem(problem, sources.excerpt(problem))
-        running = f"version {status.running} with {count(status.rules, 'rule')}"
+        running = f"version {status.running} with {say_count(status.rules, 'rule')}"
         words = {"taken": "taken up: ", "unchanged": "nothing has changed: ", "refused": "refused; still runs: "}
         said(words[status.came] + running)
     raise typer.Exit(1 if status.came == "refused" else 0)

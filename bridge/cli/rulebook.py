@@ -8,7 +8,7 @@ import typer
 
 from bridge.cli.check import show_problem
 from bridge.cli.options import pairs
-from bridge.cli.printing import count, err
+from bridge.cli.printing import err
 from bridge.errors import BridgeError, Problem, RulebookError, did_you_mean
 from bridge.lab.check import check
 from bridge.lab.operations import find_operation
@@ -16,6 +16,7 @@ from bridge.lab.sources import Sources
 from bridge.line.accounts import Accounts
 from bridge.line.decide import Behaviour
 from bridge.line.render import Renderer
+from bridge.model.quantity import say_count
 from bridge.platforms.registry import ADAPTERS
 from bridge.settings import Settings
 
@@ -56,7 +57,7 @@ def unusable(problems: Sequence[Problem], so: str) -> typer.Exit:
     sources = Sources()
     for problem in problems:
         show_problem(problem, sources.excerpt(problem), err)
-    err.print(f"{count(len(problems), 'error')}: {so}")
+    err.print(f"{say_count(len(problems), 'error')}: {so}")
     return typer.Exit(2)
 
 

@@ -10,13 +10,13 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection
 
-from bridge.adapter.account import Account
-from bridge.broadcasts.pace import finish
-from bridge.broadcasts.plan import Plan, read_plan
-from bridge.cli.printing import cells, count, moment, shown, table
+from bridge.broadcasts.pace import finish, in_a_call
+from bridge.broadcasts.plan import read_plan
+from bridge.cli.printing import cells, moment, shown, table
 from bridge.errors import BridgeError, did_you_mean
+from bridge.line.accounts import Accounts, Known
 from bridge.model.broadcast import Run
-from bridge.model.quantity import Rate
+from bridge.model.quantity import Rate, say_count
 from bridge.store import runs, tally
 
 LATELY = timedelta(minutes=1)
@@ -43,7 +43,7 @@ class Status:
         return sum(self.counts.get(state, 0) for state in ENDED)
 
 
-def status_of(connection: Connection, number: int, now: datetime, accounts: Mapping[str, Account]) -> Status:
+def status_of(connection: Connection, number: int, now: datetime, accounts: Accounts) -> Status:
     """Raises BridgeError where there is no such run."""
     run = run_of(connection, number)
     counts = tally.counts(connection, number)
@@ -55,7 +55,7 @@ def status_of(connection: Connection, number: int, now: datetime, accounts: Mapp
         lasted = (now - since).total_seconds()
         rate = sent / lasted if sent and lasted >= 1 else None
         remaining = sum(counts.get(state, 0) for state in ("planned", "queued", "claimed"))
-        done_at = finish(remaining, plan.rate, _budget(plan, accounts), rate, now)
+        done_at = _done_at(remaining, plan.rate, accounts.get(plan.via), rate, now)
     return Status(
         run=run,
         counts=counts,
@@ -66,8 +66,12 @@ def status_of(connection: Connection, number: int, now: datetime, accounts: Mapp
     )
 
 
-def _budget(plan: Plan, accounts: Mapping[str, Account]) -> Rate | None:
-    return accounts[plan.via].budget if plan.via in accounts else None
+def _done_at(
+    remaining: int, rate: Rate | None, known: Known | None, seen: float | None, now: datetime
+) -> datetime | None:
+    if known is None:
+        return finish(remaining, rate, None, seen, now)
+    return finish(remaining, rate, known.account.budget, seen, now, in_a_call=in_a_call(known))
 
 
 def run_of(connection: Connection, number: int) -> Run:
@@ -132,7 +136,7 @@ def _facts(status: Status) -> Iterator[tuple[str, Text]]:
     if status.counts:
         yield "people", Text(", ".join(f"{many:,} {state}" for state, many in status.counts.items()))
     if run.duplicates:
-        yield "twice", Text(f"{count(run.duplicates, 'line')} more for people who are there already")
+        yield "twice", Text(f"{say_count(run.duplicates, 'line')} more for people who are there already")
     for one in status.reasons:
         example = f": {shown(one.example)}" if one.example else ""
         yield "", Text(f"{one.count:,} {one.state}: {shown(one.why)}{example}"[:200])

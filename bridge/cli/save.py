@@ -13,6 +13,7 @@ from bridge.lab.saved import Entry, as_test, contacts_in, entries_of
 from bridge.lab.scenes import scenes_in
 from bridge.lab.stand_ins import StandIns
 from bridge.line.decide import Behaviour
+from bridge.model.quantity import say_count
 from bridge.settings import Settings
 from bridge.store.recorded import recorded
 
@@ -32,7 +33,7 @@ def save(name: str, to: Path | None, settings: Settings, behaviour: Behaviour, *
         sys.stdout.write(text)
     else:
         _write(path, text)
-        said(f"{near(path)}: a test of {len(entries)} events")
+        said(f"{near(path)}: a test of {say_count(len(entries), 'event')}")
     _tell(text, path, settings, behaviour, as_is=as_is)
 
 

@@ -8,7 +8,8 @@ from rich.text import Text
 from bridge.app.serve import Ready, note_ready
 from bridge.app.serve import serve as serve_bridge
 from bridge.cli.options import Config, settings_of
-from bridge.cli.printing import count, err, explained, near, shown
+from bridge.cli.printing import err, explained, near, shown
+from bridge.model.quantity import say_count
 from bridge.observe import configure_logging
 from bridge.settings import Settings
 from bridge.settings.store_url import without_secrets
@@ -31,7 +32,7 @@ def _greeting(ready: Ready, settings: Settings) -> Text:
     told += [("web chat", address) for address in ready.pages.values()]
     told += [("webhooks", f"{each}  (account {name})") for name, found in ready.webhooks.items() for each in found]
     told += [
-        ("rules", f"{count(ready.rules, 'rule')} {_origin(ready, settings)}"),
+        ("rules", f"{say_count(ready.rules, 'rule')} {_origin(ready, settings)}"),
         ("settings", near(settings.file) if settings.file else "the built-in ones, because there is no bridge.toml"),
         ("changes", _changes(settings)),
     ]

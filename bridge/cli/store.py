@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from bridge.cli.options import Config, settings_of
-from bridge.cli.printing import counted, explained, said
+from bridge.cli.printing import explained, said
 from bridge.cli.progress import reading
 from bridge.errors import BridgeError
+from bridge.model.quantity import say_count
 from bridge.settings.store_url import sqlite_file, store_url, without_secrets
 from bridge.store.copy import copy_store
 from bridge.store.tables import HEAD
@@ -53,8 +54,9 @@ def copy(
         with reading("copying") as advance:
             counts = copy_store(urls[0], urls[1], lambda _, rows: advance(rows))
         for name, count in counts.items():
-            said(f"{counted(count, 'row', 'rows'):>16}  {name}")
-        said(f"{without_secrets(urls[1])}: {counted(sum(counts.values()), 'row', 'rows')}, all read again and the same")
+            said(f"{say_count(count, 'row'):>16}  {name}")
+        rows = say_count(sum(counts.values()), "row")
+        said(f"{without_secrets(urls[1])}: {rows}, all read again and the same")
         if counts["attachments"]:
             said(f"Customers' files are not in the store: {_where_files_are(urls[0])}", "yellow")
 

@@ -10,12 +10,13 @@ import typer
 from rich.text import Text
 
 from bridge.cli.options import Config, settings_of
-from bridge.cli.printing import count, explained, out, said, shown
+from bridge.cli.printing import explained, out, said, shown
 from bridge.cli.rulebook import behaviour_of, somebody_writes, unusable
 from bridge.cli.tests import show_line
 from bridge.clock import SystemClock
 from bridge.errors import BridgeError, RulebookError, did_you_mean
 from bridge.lab.talk import Talk
+from bridge.model.quantity import say_count
 
 with suppress(ImportError):
     # At a terminal, `input` then knows the arrow keys and what was typed before. Not every system has it.
@@ -42,9 +43,9 @@ def talk(
             chat = Talk(partial(behaviour_of, settings), now, settings.rulebook.timezone, account)
         except RulebookError as error:
             raise unusable(error.problems, "this rulebook cannot be used until they are mended") from None
-    rules = len(chat.rehearsal.behaviour.rulebook.rules)
+    rules = say_count(len(chat.rehearsal.behaviour.rulebook.rules), "rule")
     said(
-        f"{count(rules, 'rule')}, account {chat.account}; it is {chat.now:%A %Y-%m-%d %H:%M %Z} until you say /wait."
+        f"{rules}, account {chat.account}; it is {chat.now:%A %Y-%m-%d %H:%M %Z} until you say /wait."
         " You are the customer; /help lists what else there is. Nothing is sent."
     )
     for line in _lines():

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from bridge.cli.options import AsJson, Config, settings_of
-from bridge.cli.printing import count, explained, near, out, said, shown, write_json
+from bridge.cli.printing import explained, near, out, said, shown, write_json
 from bridge.cli.rulebook import rulebook_in, somebody_writes, unusable
 from bridge.cli.save import save as save_conversation
 from bridge.errors import BridgeError, Problem, did_you_mean
@@ -19,6 +19,7 @@ from bridge.lab.play import Played, unknown_names
 from bridge.lab.scenes import Scene, read_scenes
 from bridge.lab.tests import Report, report
 from bridge.line.decide import Behaviour
+from bridge.model.quantity import say_count
 from bridge.settings import Settings
 
 _COLOURS = {"-": "red", "+": "green", "?": "dim", " ": ""}
@@ -95,7 +96,7 @@ def _tell(result: Report, behaviour: Behaviour, settings: Settings, *, whole: bo
         _show(played, behaviour, settings.rulebook.timezone)
     for problem in result.wrong_examples:
         said(str(problem), style="red")
-    tried = [count(len(result.played), "test")] + ([count(result.examples, "example")] if whole else [])
+    tried = [say_count(len(result.played), "test")] + ([say_count(result.examples, "example")] if whole else [])
     wrong = len(result.failed) + len({problem.place for problem in result.wrong_examples})
     out.print(f"{', '.join(tried)}: {f'{wrong} failed' if wrong else 'all passed'}")
     if whole:
@@ -126,7 +127,7 @@ def show_line(line: Line) -> None:
 def _coverage(result: Report, behaviour: Behaviour) -> None:
     rules = len(behaviour.rulebook.rules)
     fired = rules - len(result.unfired)
-    out.print(f"{fired} of {count(rules, 'rule')} fired{', but never' if result.unfired else ''}")
+    out.print(f"{fired} of {say_count(rules, 'rule')} fired{', but never' if result.unfired else ''}")
     for rule in result.unfired[:_UNFIRED]:
         said(f"  {rule.name} ({rule.place})", style="yellow")
     if len(result.unfired) > _UNFIRED:

@@ -6,6 +6,7 @@ import msgspec
 
 from bridge.model.delivery import Command, Outcome, Reply, Sent, Unknown
 from bridge.model.event import Address, Attachment, Event
+from bridge.model.quantity import say_count
 
 MOST = 200
 """Characters of one value that are shown; a picture's bytes may be among them."""
@@ -69,5 +70,5 @@ def outcome_as_json(outcome: Outcome) -> Mapping[str, object]:
 
 
 def _file(file: Attachment) -> str:
-    details = (file.type, None if file.size is None else f"{file.size} bytes", file.url)
+    details = (file.type, None if file.size is None else say_count(file.size, "byte"), file.url)
     return " ".join([file.name, *(detail for detail in details if detail)])

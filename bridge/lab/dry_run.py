@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bridge.adapter.protocol import Operation, Pages, Steps
+from bridge.adapter.protocol import Operation
 from bridge.line.accounts import Known
+from bridge.line.beforehand import refusal, refusal_of_message
 from bridge.model.broadcast import Audience
 from bridge.model.delivery import Command, Failed, Reply, unstored
 from bridge.model.event import Address
@@ -36,9 +37,7 @@ def refusal_of_reply(to: Address, known: Known) -> str | None:
     """Why nothing can ever be sent there by this account; None where it can, or nobody knows yet."""
     if not is_plain(to):
         return None
-    return _refusal(
-        known.adapter.send(unstored(to, known.account.name, _WHENEVER, reply=Reply(text="x")), known.account)
-    )
+    return _why(refusal_of_message(Reply(text="x"), to, known, _WHENEVER))
 
 
 def refusal_of_operation(action: OperationAction, operation: Operation[Any], to: Address, known: Known) -> str | None:
@@ -53,7 +52,7 @@ def refusal_of_operation(action: OperationAction, operation: Operation[Any], to:
     delivery = unstored(
         to, known.account.name, _WHENEVER, command=Command(operation=action.operation, arguments=action.arguments)
     )
-    return _refusal(operation.begin(arguments, delivery, known.account))
+    return _why(refusal(operation.begin(arguments, delivery, known.account)))
 
 
 def refusal_of_audience(audience: Audience, known: Known) -> str | None:
@@ -61,15 +60,8 @@ def refusal_of_audience(audience: Audience, known: Known) -> str | None:
     people = known.adapter.audience
     if people is None:
         return f"{known.adapter.name} has no list of people"
-    return _refusal(people.page(audience, known.account, None))
+    return _why(refusal(people.page(audience, known.account, None)))
 
 
-def _refusal(steps: Steps | Pages) -> str | None:
-    try:
-        next(steps)
-    except StopIteration as end:
-        outcome = end.value
-        return outcome.detail if isinstance(outcome, Failed) and outcome.permanent else None
-    finally:
-        steps.close()
-    return None
+def _why(failed: Failed | None) -> str | None:
+    return None if failed is None else failed.detail

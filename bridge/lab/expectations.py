@@ -9,6 +9,7 @@ from msgspec import Struct
 from bridge.line.render import Rendered
 from bridge.model.broadcast import Asked
 from bridge.model.conversation import Scope
+from bridge.model.quantity import say_count
 from bridge.rulebook.patterns import compile_pattern
 
 _SHOWN = 80
@@ -98,11 +99,12 @@ def _in_order(wanted: Sequence[Expected], messages: list[Rendered]) -> Iterator[
     for number, (one, message) in enumerate(zip(wanted, messages, strict=False), 1):
         if not _is(message, one):
             yield f"expected as message {number} one that {_worded(one)}; it was {_short(message)}"
+    expected = f"expected {say_count(len(wanted), 'message')}"
     if len(messages) < len(wanted):
         missing = _worded(wanted[len(messages)])
-        yield f"expected {len(wanted)} messages, but {len(messages)} came; missing: one that {missing}"
+        yield f"{expected}, but {len(messages)} came; missing: one that {missing}"
     elif len(messages) > len(wanted):
-        yield f"expected {len(wanted)} messages, but {len(messages)} came; too many: {_short(messages[len(wanted)])}"
+        yield f"{expected}, but {len(messages)} came; too many: {_short(messages[len(wanted)])}"
 
 
 def _nothing(came: Came, what: str, messages: list[Rendered]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from bridge.line.decide import Behaviour, Verdict
 from bridge.model.conversation import BURST, Scope, Timer, known
 from bridge.model.event import NOBODY, Contact
 from bridge.model.facts import Facts
-from bridge.model.quantity import parse_duration, parse_size, say_duration
+from bridge.model.quantity import parse_duration, parse_size, say_count, say_duration
 
 NEAR = 3
 """Rules that did not fire of which is told why, unless somebody asks for all."""
@@ -231,7 +231,8 @@ class Talk:
         for scope in scopes:
             for name, value in facts.memory(scope).items():
                 yield Line(mark=" ", who=f"{name} ({scope})", text=_value(value))
-        yield _note(f"{conversation.messages} messages, {len(conversation.timers)} waiting", "conversation")
+        messages = say_count(conversation.messages, "message")
+        yield _note(f"{messages}, {len(conversation.timers)} waiting", "conversation")
 
     def _about_contact(self, text: str) -> Iterator[Line]:
         try:
@@ -258,7 +259,8 @@ class Talk:
 
     def _reload(self, _: str) -> Iterator[Line]:
         self.rehearsal.behaviour = self._load()
-        yield _note(f"{len(self.rehearsal.behaviour.rulebook.rules)} rules; what was remembered stays")
+        rules = say_count(len(self.rehearsal.behaviour.rulebook.rules), "rule")
+        yield _note(f"{rules}; what was remembered stays")
 
 
 def _needed(text: str, usage: str) -> str:

@@ -13,6 +13,7 @@ from bridge.line.accounts import Accounts, Known
 from bridge.line.pace import Pace
 from bridge.model.broadcast import Audience, Batch
 from bridge.model.delivery import Failed, Outcome, Sent, Urgency, backoff
+from bridge.model.quantity import say_count
 from bridge.observe import log
 
 BY: Urgency = "broadcast"
@@ -61,7 +62,7 @@ class Audiences:
             due_at = now + max(self._wait(tried), timedelta(seconds=answer.retry_after or 0))
             self._calls.heard(name, answer, due_at)
             if answer.permanent or due_at > until:
-                gave_up = "" if answer.permanent else f", after {tried} tries"
+                gave_up = "" if answer.permanent else f", after {say_count(tried, 'try', 'tries')}"
                 raise NotToldError(f"accounts.{name}: the audience cannot be asked for: {answer.detail}{gave_up}")
             at = due_at.isoformat(timespec="seconds")
             log(account=name).warning("an audience cannot be asked for; trying again", detail=answer.detail, at=at)

@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, Engine, Table, Text, delete, func, se
 from bridge.clock import from_ms
 from bridge.errors import StoreError
 from bridge.model.event import Event
+from bridge.model.quantity import say_count
 from bridge.store import tables
 from bridge.store.person import SAID, SHORTEST, Person, parts
 from bridge.store.postgres import is_postgres
@@ -30,9 +31,8 @@ def erase(connection: Connection, person: Person, now: int) -> None:
     for some in parts(person.deliveries):
         claimed = select(func.count()).where(deliveries.c.id.in_(some), deliveries.c.state == "claimed")
         if count := connection.scalar(claimed):
-            raise StoreError(
-                f"{count} of their deliveries are being sent now; try again in a minute, or stop the server"
-            )
+            on_the_way = say_count(count, "delivery", "deliveries")
+            raise StoreError(f"still on the way to them: {on_the_way}; try again in a minute, or stop the server")
     newest_event = connection.scalar(select(func.max(events.c.id)))
     newest_delivery = connection.scalar(select(func.max(deliveries.c.id)))
     if newest_event in person.events:

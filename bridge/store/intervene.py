@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select, text, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, text, true
 
 from bridge.clock import to_ms
 from bridge.model.delivery import State
@@ -13,6 +13,7 @@ from bridge.store.lanes import free
 from bridge.store.locks import lock
 from bridge.store.postgres import is_postgres
 from bridge.store.prepared import Prepared
+from bridge.store.rows import NOTHING_TO_SAY
 from bridge.store.signals import say
 from bridge.store.tables import TROUBLE, UNFINISHED, deliveries
 from bridge.store.transitions import move
@@ -45,6 +46,7 @@ class Filter:
 
 
 _QUEUED = text("state = 'queued'")
+_HAS_SOMETHING = or_(deliveries.c.command.is_not(None), deliveries.c.reply != NOTHING_TO_SAY)
 _AGAIN: dict[State, Prepared] = {
     before: Prepared(
         move(before, "queued")
@@ -78,12 +80,13 @@ def replay(
     """Queue dead and unknown deliveries again, with their time to live begun anew; gives their numbers, the oldest
     first, `most` at most.
 
-    What has failed since `now` is left alone: whoever replays many bit by bit gives each of them one second chance.
+    Those are left alone whose text could not be made, which have nothing to send, and what has failed since `now`:
+    whoever replays many bit by bit gives each of them one second chance.
     """
     rows = _locked(
         connection,
         select(deliveries.c.id, deliveries.c.account, deliveries.c.lane, deliveries.c.state)
-        .where(chosen.where(), text(TROUBLE), deliveries.c.finished_at <= to_ms(now))
+        .where(chosen.where(), text(TROUBLE), _HAS_SOMETHING, deliveries.c.finished_at <= to_ms(now))
         .order_by(deliveries.c.id)
         .limit(most),
     )

@@ -8,17 +8,16 @@ from sqlalchemy import Connection, bindparam, func, null, select, text, update
 
 from bridge.clock import from_ms, to_ms
 from bridge.model.conversation import Memory
-from bridge.model.delivery import URGENCIES, OnUnknown, Reason, Reply, State
+from bridge.model.delivery import URGENCIES, OnUnknown, Reason, State
 from bridge.model.event import Address
 from bridge.store.insert import insert_unless_there
 from bridge.store.numbers import numbers
 from bridge.store.prepared import Prepared, among, as_list
-from bridge.store.rows import dump, memory_from
+from bridge.store.rows import NOTHING_TO_SAY, dump, memory_from
 from bridge.store.signals import say
 from bridge.store.tables import OF_A_RUN, aliases, deliveries, memories, runs
 
 BROADCAST = URGENCIES.index("broadcast")
-NOTHING = dump(Reply(text=""))
 
 
 class Planned(Struct, frozen=True, kw_only=True):
@@ -26,7 +25,7 @@ class Planned(Struct, frozen=True, kw_only=True):
 
     person: str
     to: Address = {}
-    reply: str = NOTHING
+    reply: str = NOTHING_TO_SAY
     zone: str | None = None
     line: int = 0
     state: State = "queued"
@@ -63,7 +62,15 @@ _FURTHER = (
     .values(cursor=bindparam("after"), duplicates=runs.c.duplicates + bindparam("known"))
 )
 _COME_FURTHER = Prepared(_FURTHER)
-_COME_TO_THE_END = Prepared(_FURTHER.values(state="running", planned_at=bindparam("now")))
+_UNMADE = (
+    select(func.count())
+    .select_from(deliveries)
+    .where(text(OF_A_RUN), deliveries.c.run == bindparam("number"), text("state = 'dead'"))
+)
+# Nothing has been sent yet, so what is dead by now is no failure to send.
+_COME_TO_THE_END = Prepared(
+    _FURTHER.values(state="running", planned_at=bindparam("now"), forgiven=_UNMADE.scalar_subquery())
+)
 # Each names the columns that have a value, and no others: SQLite's driver takes longer for nothing than for something.
 _WAITING = (
     "id", "rule", "action", "account", "lane", "state", "attempts", "recipient", "reply", "created_at", "urgency",

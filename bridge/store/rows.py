@@ -6,7 +6,7 @@ import msgspec
 
 from bridge.clock import from_ms, to_ms
 from bridge.model.conversation import Conversation, Memory
-from bridge.model.delivery import URGENCIES, Command, Delivery, Reason, Reply, State
+from bridge.model.delivery import NOTHING, URGENCIES, Command, Delivery, Reason, Reply, State
 from bridge.model.event import Event
 
 # msgspec reads JSON straight into our values, several times as fast as a parser and then a constructor.
@@ -37,6 +37,10 @@ def conversation_key(account: str, conversation: str) -> str:
 
 def dump(value: object) -> str:
     return _encode(value).decode()
+
+
+NOTHING_TO_SAY = dump(NOTHING)
+"""The document of a reply whose text could not be made."""
 
 
 def event_row(number: int, mark: str, event: Event, received_at: int, trace: object) -> Row:

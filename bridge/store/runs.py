@@ -174,7 +174,10 @@ def _cut_off(connection: Connection, item: CutOff) -> int:
 
 
 class Again(Struct, frozen=True, kw_only=True):
-    """At most `most` of a run whose deliveries have come to one of these states by `at` are to get it after all."""
+    """At most `most` of a run whose deliveries have come to one of these states by `at` are to get it after all.
+
+    Those are left alone whose text could not be made: there is nothing that could be sent to them.
+    """
 
     run: int
     at: datetime
@@ -201,7 +204,8 @@ def _again(connection: Connection, item: Again) -> int:
     for state in item.states:
         # What fails anew while others are still being found has had its second chance.
         of_run = text(OF_A_RUN), deliveries.c.run == item.run, deliveries.c.finished_at <= to_ms(item.at)
-        failed = select(deliveries.c.id).where(*of_run, deliveries.c.state == state).limit(item.most - found)
+        made = deliveries.c.reason.is_distinct_from("template")
+        failed = select(deliveries.c.id).where(*of_run, deliveries.c.state == state, made).limit(item.most - found)
         numbers = connection.scalars(failed).all()
         found += connection.execute(move(state, "queued").where(deliveries.c.id.in_(numbers)).values(fresh)).rowcount
     if found:

@@ -53,6 +53,15 @@ def reasons(connection: Connection, run: int) -> list[Why]:
     ]
 
 
+def unmade(connection: Connection, run: int) -> int:
+    """How many of a run's recipients got nothing because their text could not be made."""
+    of_run = text(OF_A_RUN), deliveries.c.run == run, deliveries.c.state == "dead"
+    found: int | None = connection.scalar(
+        select(func.count()).where(*of_run, deliveries.c.reason == "template").select_from(deliveries)
+    )
+    return found or 0
+
+
 def sent_since(connection: Connection, run: int, since: datetime) -> int:
     """How many of a run's deliveries were sent after a moment."""
     of_run = text(OF_A_RUN), deliveries.c.run == run, deliveries.c.state == "sent"

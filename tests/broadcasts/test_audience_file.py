@@ -116,7 +116,7 @@ def test_a_long_key_is_shortened_and_still_tells_people_apart(folder: Path) -> N
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b"a@x", "the line has 1 columns, and the header names 3"),
+        (b"a@x", "the line has 1 column, and the header names 3"),
         (b"a@x,b,UTC,d", "the line has 4 columns, and the header names 3"),
         (b",Ann,", "it has no address: email is empty"),
         (b" ,Ann,", "email is no address: it must be one line of 1 to 1,000 characters"),
@@ -156,7 +156,7 @@ def test_a_bad_line_is_told_with_its_number_and_skipped_or_stops_the_plan(
         (b'{"email": "a\\u0000"}', "it has a character U+0000"),
         (b'{"email": "a", "f n": 1, "f-n": 2}', "two of its names are the same variable"),
         (b'{"email": "a", "now": 1}', 'a column cannot be named "now", because templates know now as something else'),
-        (b'{"name": "Ann"}', "it has no address: chat, customer, email, user_id is empty"),
+        (b'{"name": "Ann"}', "it has no address: chat, customer, email, user_id are empty"),
         (
             b"{" + b",".join(b'"n%d":1' % n for n in range(1001)) + b"}",
             "it has 1,001 names; at most 1,000 are read",

@@ -1,47 +1,29 @@
 """What is done several times a second for a run costs no more for a long run than for a short one."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from bridge.model.broadcast import Asked
 from bridge.store import runs, tally
-from bridge.store.plan import Chunk, Planned, Release, plan, release
+from bridge.store.plan import Planned, plan, release
 from bridge.store.store import Store
+from tests.store.test_plan import CHUNK, WISH
 from tests.values import NOON
-
-HAND_OVER = Release(
-    run=1,
-    at=NOON,
-    window=50,
-    gap=timedelta(0),
-    ahead=timedelta(seconds=1),
-    expires=timedelta(hours=1),
-    allowed=lambda _, moment: moment,
-)
 
 
 def planned(connection: Connection, people: int) -> None:
     """A run of so many people, all of them planned; a few are on their way and a few have failed."""
     runs.ask(connection, [Asked(broadcast="offer", moment="1", at=NOON)])
     runs.change(connection, [runs.Change(run=1, come_from=("asked",), to="planning", at=NOON, plan="{}")])
-    chunk = Chunk(
-        run=1,
-        broadcast="offer",
-        account="shop",
-        on_unknown="hold",
-        people=tuple(
-            Planned(person=f"p{number}", state="dead" if number < 5 else "queued") for number in range(people)
-        ),
-        before=None,
-        cursor=None,
-        last=True,
-        at=NOON,
+    everybody = tuple(
+        Planned(person=f"p{number}", state="dead" if number < 5 else "queued") for number in range(people)
     )
+    chunk = replace(CHUNK, people=everybody, cursor=None, last=True)
     assert plan(connection, [chunk]) == [True]
-    [released] = release(connection, [HAND_OVER])
+    [released] = release(connection, [WISH])
     assert released is not None
     assert released.gone == 50
 
@@ -66,7 +48,7 @@ def steps(connection: Connection, work: Callable[[], object]) -> int:
 @pytest.mark.parametrize(
     "work",
     [
-        lambda connection: release(connection, [HAND_OVER]),
+        lambda connection: release(connection, [WISH]),
         lambda connection: tally.failed(connection, 1),
         lambda connection: tally.sent(connection, 1, 20),
         tally.going,

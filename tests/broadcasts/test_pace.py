@@ -27,9 +27,10 @@ def test_the_slowest_counts(rate: str | None, budget: str | None, sent_rate: flo
     assert done == NOON + timedelta(minutes=minutes)
 
 
-def test_a_delivery_may_need_several_calls() -> None:
-    budget = parse_rate("120/min")
-    assert finish(600, None, budget, None, NOON, calls_each=2) == NOON + timedelta(minutes=10)
+def test_a_call_may_be_for_several() -> None:
+    budget = parse_rate("10/min")
+    assert finish(600, None, budget, None, NOON, in_a_call=20) == NOON + timedelta(minutes=3)
+    assert finish(600, parse_rate("60/min"), budget, None, NOON, in_a_call=20) == NOON + timedelta(minutes=10)
 
 
 def test_where_nobody_knows_nothing_is_promised() -> None:

@@ -93,7 +93,7 @@ async def test_everybody_in_the_file_gets_it_once(tmp_path: Path) -> None:
         assert set(inbox.got.values()) == {1}
         assert states(site, 1) == {"sent": 4, "cancelled": 2}
         assert [outcome for outcome in outcomes(site) if outcome[1] == "cancelled"] == [
-            ("line 6", "cancelled", "bad line: the line has 1 columns, and the header names 2"),
+            ("line 6", "cancelled", "bad line: the line has 1 column, and the header names 2"),
             ("line 7", "cancelled", "bad line: it has no address: email is empty"),
         ]
 

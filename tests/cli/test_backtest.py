@@ -69,9 +69,7 @@ async def test_only_so_many_conversations_are_shown(tmp_path: Path) -> None:
     done = typed(tmp_path, "backtest", "--most", "1")
     assert "site/one" in done.stdout
     assert "site/two" not in done.stdout
-    assert done.stdout.endswith(
-        "2 of 2 conversations would go otherwise\n1 of them are not shown; --most 2 shows all\n"
-    )
+    assert done.stdout.endswith("2 of 2 conversations would go otherwise\n1 of them is not shown; --most 2 shows all\n")
     only = typed(tmp_path, "backtest", "--conversation", "two")
     assert only.stdout.endswith("1 of 1 conversation would go otherwise\n")
 

@@ -75,7 +75,7 @@ def test_preview_shows_and_counts(tmp_path: Path) -> None:
     assert done.stdout.count("--- ") == 51
     assert done.stdout.endswith(
         "51 would get it\n1 would not: the same person once more\n1 would not: bad line\n"
-        "line 53   bad line: the line has 1 columns, and the header names 2\n"
+        "audiences/customers.csv:53:1: bad line: the line has 1 column, and the header names 2\n"
     )
     shown = json.loads(typed(tmp_path, "broadcasts", "preview", "offer", "--few", "0", "--json").stdout)
     assert (shown["people"], len(shown["shown"])) == (51, 2)

@@ -222,21 +222,29 @@ def test_show_of_what_is_not_there(shop: Path) -> None:
     assert "valid integer" in " ".join(fails(typed(shop, "deliveries", "show", "one")))
 
 
+LEFT_ALONE = "left alone, because neither dead nor unknown, or with nothing to send"
+NOTHING_LEFT = "nothing to replay: no such delivery is dead or unknown and has something to send"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told", "left"),
     [
         (("1", "2"), "queued again: 1, 2\n", [4]),
         (
             ("1", "3", "99"),
-            "queued again: 1\nleft alone, because neither dead nor unknown: 3 (queued), 99 (no such delivery)\n",
+            f"queued again: 1\n{LEFT_ALONE}: 3 (queued), 99 (no such delivery)\n",
             [4, 2],
         ),
-        (("3",), "left alone, because neither dead nor unknown: 3 (queued)\n", [4, 2, 1]),
+        (("3",), f"{LEFT_ALONE}: 3 (queued)\n", [4, 2, 1]),
         (("--reason", "expired"), "queued again: 2\n", [4, 1]),
         (("--account", "gone"), "queued again: 4\n", [2, 1]),
         (("--since", "2 days"), "queued again: 1, 4\n", [2]),
         (("--all",), "queued again: 1, 2, 4\n", []),
-        (("--reason", "network"), "nothing to replay: no such delivery is dead or unknown\n", [4, 2, 1]),
+        (
+            ("--reason", "network"),
+            f"{NOTHING_LEFT}\n",
+            [4, 2, 1],
+        ),
     ],
 )
 def test_replay(shop: Path, arguments: tuple[str, ...], told: str, left: list[int]) -> None:

@@ -151,7 +151,7 @@ async def test_what_is_queued_for_them_is_never_sent_and_what_is_being_sent_ends
 
         await store.write(mark, "claimed")
         refused = typed(tmp_path, "forget", "ann-0815", "--yes")
-        why = "1 of their deliveries are being sent now; try again in a minute, or stop the server\n"
+        why = "still on the way to them: 1 delivery; try again in a minute, or stop the server\n"
         assert (refused.returncode, refused.stderr) == (2, why)
         await store.write(mark, "queued")
         assert typed(tmp_path, "forget", "ann-0815", "--yes").returncode == 0

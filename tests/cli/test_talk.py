@@ -115,7 +115,7 @@ def test_who_it_is_and_what_is_remembered(folder: Path) -> None:
     )
     assert contact == ['contact {"name":"Ada L","extra":{"plan":"gold"}}']
     assert price[0] == "+ price 99 EUR, Ada L"
-    assert memory == ["asked (conversation) true", "conversation 1 messages, 1 waiting"]
+    assert memory == ["asked (conversation) true", "conversation 1 message, 1 waiting"]
     assert new == ["now in a new conversation, with somebody of whom nothing is known"]
     assert nothing == ["/memory: nothing has happened yet in this conversation"]
 

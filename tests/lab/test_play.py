@@ -74,7 +74,7 @@ SAID = "the replies were 'you said bell', 'ding'"
         ("{reply: {quick_replies: [a]}}", f'expected a reply that offers ["a"]; {SAID}'),
         ("{reply: {attachments: [a]}}", f'expected a reply that has the files ["a"]; {SAID}'),
         ("{reply: {is: ding, rule: echo}}", f"expected a reply that is 'ding' and is said by 'echo'; {SAID}"),
-        ("{reply: [{is: you said bell}]}", "expected 1 messages, but 2 came; too many: 'ding'"),
+        ("{reply: [{is: you said bell}]}", "expected 1 message, but 2 came; too many: 'ding'"),
         (
             "{reply: [{contains: said}, {is: ding}, {is: dong}]}",
             "expected 3 messages, but 2 came; missing: one that is 'dong'",

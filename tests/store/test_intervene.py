@@ -9,13 +9,16 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, text
 
 from bridge.clock import SetClock
-from bridge.model.delivery import STATES, TRANSITIONS, State
+from bridge.model.delivery import NOTHING, STATES, TRANSITIONS, Command, Reply, State
 from bridge.store import history, intervene, outgoing
 from bridge.store.intervene import Filter
+from bridge.store.ledger import Claim, Ledger
+from bridge.store.page import Entry
 from bridge.store.settle import settle
 from bridge.store.store import Store
 from bridge.store.transitions import move, stay
 from tests.store.test_outgoing import LEASE, a_wish, done, enqueue, states
+from tests.values import a_delivery
 
 T = TypeVar("T")
 
@@ -81,6 +84,24 @@ async def test_a_late_word_of_a_lost_claim_does_not_begin_another_in_a_busy_lane
     assert await by_hand(store, lambda c: intervene.replay(c, Filter(), clock.now(), lambda _: LEASE)) == [1]
     assert await store.write(settle, done(first, clock)) is None
     assert await states(store) == {1: "queued", 2: "claimed"}
+
+
+async def test_what_has_nothing_to_send_is_not_replayed(store: Store, clock: SetClock) -> None:
+    def note(connection: Connection) -> None:
+        ledger = Ledger(connection, [], clock.now())
+        command = Command(operation="helpcrunch.close")
+        for reply, does in ((Reply(text="hello"), None), (NOTHING, None), (NOTHING, command)):
+            number = ledger.next_delivery()
+            made = a_delivery(
+                id=number, event=number, lane=str(number), reply=reply, command=does, created_at=clock.now()
+            )
+            ledger.enqueue(Entry(delivery=made, state="dead", reason="template", detail="price is not there"))
+        ledger.write(Claim(worker="w", until=clock.now() + LEASE))
+
+    await by_hand(store, note)
+    assert await by_hand(store, lambda c: intervene.replay(c, Filter(), clock.now(), lambda _: LEASE)) == [1, 3]
+    [listed] = await store.read(lambda c: history.list_deliveries(c, Filter(numbers=(2,)), 9))
+    assert (listed.state, listed.detail) == ("dead", "price is not there")
 
 
 async def test_so_many_at_a_time(store: Store, clock: SetClock) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from bridge.clock import SetClock, to_ms
 from bridge.model.broadcast import Asked
 from bridge.model.delivery import Reply
-from bridge.store import runs
+from bridge.store import runs, tally
 from bridge.store.leases import Heirs
 from bridge.store.outgoing import Take, Want, claim
 from bridge.store.plan import Chunk, Planned, Release, plan, release
@@ -146,3 +146,14 @@ async def test_no_stretch_of_time_has_more_turns_than_the_rate(store: Store) -> 
     assert len(turns) == 60
     assert min(later - earlier for earlier, later in pairwise(turns)) >= 142
     assert min(later - earlier for earlier, later in zip(turns, turns[7:], strict=False)) >= 999
+
+
+async def test_who_was_dead_before_anything_was_sent_is_no_failure_and_gets_nothing_later(store: Store) -> None:
+    await begin(store)
+    unworded = Planned(person="bob", state="dead", reason="template", detail="no name")
+    await store.write(plan, replace(CHUNK, people=(somebody("ann"), unworded)))
+    last = somebody("carl"), replace(unworded, person="dora"), replace(unworded, person="bob")
+    await store.write(plan, replace(CHUNK, people=last, before="1", cursor=None, last=True))
+    assert store.read_now(lambda connection: (tally.failed(connection, 1), tally.unmade(connection, 1))) == (0, 2)
+    assert await store.write(runs.again, runs.Again(run=1, at=NOON)) == 0
+    assert [state for _, state, *_ in ledger(store)] == ["planned", "dead", "planned", "dead"]
