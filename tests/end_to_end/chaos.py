@@ -28,6 +28,7 @@ from typing import Protocol
 import aiohttp
 from aiohttp import web
 
+from bridge.model.delivery import LONGEST_RETRY
 from tests.end_to_end.server import Server, free_port
 
 PLACES = 4
@@ -35,6 +36,7 @@ CONVERSATIONS = 24
 KEY = "key-for-the-chaos-test"
 MANNERS = ("well", "well", "unavailable", "busy", "hang", "reset")
 LEASE = 30.0
+PATIENCE = LONGEST_RETRY.total_seconds() + 30
 DISTURBANCES = ("kill", "kill", "kill", "stop", "full", "full and kill")
 QUOTA = 100_000
 """Bytes to which a file may grow while the disk is full: less than the store's log of changes has by then."""
@@ -258,9 +260,9 @@ async def _until_refused(callers: Callers) -> None:
 
 
 async def until_heard(platform: Platform, acknowledged: set[int]) -> None:
-    """Until everything has arrived, or nothing more has for half a minute."""
+    """Until everything has arrived, or nothing more has for longer than a delivery waits between two attempts."""
     left, waited = len(acknowledged), 0.0
-    while left and waited < 30:
+    while left and waited < PATIENCE:
         await asyncio.sleep(0.05)
         now_left = len(acknowledged.difference(*platform.heard.values()))
         left, waited = now_left, 0.0 if now_left < left else waited + 0.05
