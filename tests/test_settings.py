@@ -278,8 +278,8 @@ def test_every_problem_is_told_at_once_and_none_shows_a_value_of_a_secret(tmp_pa
         "bridge.toml: server.listen: 99999 is not a port: ports go from 0 (any that is free) to 65535",
         'bridge.toml: server.max_body: "much" is not a size: write a number and B, kB, KiB, MB, MiB or GiB, '
         'for example "1 MiB"',
-        'bridge.toml: server.trusted_proxies (item 1): "10.0.0.1/8" is not a network: write for example '
-        '"10.0.0.0/8" or "192.0.2.7"',
+        "bridge.toml: server.trusted_proxies (item 1): 10.0.0.1/8 has host bits set: write for example 203.0.113.7 or "
+        "203.0.113.0/24",
         'bridge.toml: server.lissten: unknown key (did you mean "listen"?)',
         'bridge.toml: store.url: must be "sqlite:///data/bridge.db" or "postgresql://user@host/db"',
         'bridge.toml: store.retention: "a while" is not a duration: write a number and ms, s, m, h, d or w, '

@@ -7,13 +7,14 @@ from typing import Any
 from aiohttp import web
 
 from bridge.adapter.answers import excerpt
+from bridge.adapter.network import Network
 from bridge.adapter.protocol import Adapter, Answer, Route, Webhook, problem
 from bridge.clock import Clock
 from bridge.errors import Refused, StoreError
 from bridge.line.accounts import Accounts
 from bridge.line.handle import Line
 from bridge.line.refusals import Refusals
-from bridge.line.remote import Network, remote_of
+from bridge.line.remote import remote_of
 from bridge.line.respond import refuse, respond, whole
 from bridge.line.routes import Handler, Parts, Way
 from bridge.line.stream import Mailboxes

@@ -1,9 +1,8 @@
 """Remote: who sent a request, where proxies stand between."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
 
-Network = IPv4Network | IPv6Network
+from bridge.adapter.network import Network, is_among
 
 
 def remote_of(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
@@ -20,7 +19,6 @@ def remote_of(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -
 
 def _is_one_of(networks: Sequence[Network], remote: str) -> bool:
     try:
-        address = ip_address(remote)
+        return is_among(remote, networks)
     except ValueError:
         return False
-    return any(address in network for network in networks)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
 
 from bridge.adapter.account import Account, Duration, Options, Size
+from bridge.adapter.network import NetworkOption
 from bridge.adapter.secret import Surroundings
 from bridge.errors import did_you_mean
 from bridge.settings.store_url import sqlite_file, store_url
@@ -94,17 +95,7 @@ def _timezone(value: object) -> ZoneInfo:
         raise ValueError(f'"{value}" is not a time zone{hint or ": write for example Europe/Kyiv"}') from None
 
 
-def _network(value: object) -> IPv4Network | IPv6Network:
-    if isinstance(value, str):
-        try:
-            return ip_network(value)
-        except ValueError:
-            pass
-    raise ValueError(f'"{value}" is not a network: write for example "10.0.0.0/8" or "192.0.2.7"')
-
-
 PathOption = Annotated[Path, PlainValidator(_path)]
-Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 
 
 class ServerSettings(Options):
@@ -120,7 +111,7 @@ class ServerSettings(Options):
     )
     max_body: Size = Field(default=1024**2, ge=1)
     max_attachment: Size = Field(default=10 * 1024**2, ge=1)
-    trusted_proxies: tuple[Network, ...] = Field(default=(), strict=False)  # so that TOML's list is taken
+    trusted_proxies: tuple[NetworkOption, ...] = Field(default=(), strict=False)  # so that TOML's list is taken
 
 
 class StoreSettings(Options):
