@@ -10,6 +10,7 @@ from statistics import median
 import uvloop
 
 from benchmarks import check, delivery, door, fairness, line, matching, replicas
+from benchmarks.traffic import CONNECTIONS
 from bridge.observe import configure_logging
 
 
@@ -36,7 +37,7 @@ def main(quick: bool, postgresql: str) -> None:
     _, memory = line.idle()
     clients = uvloop.run(door.medians(5_000 if quick else 20_000, rounds))
     share = clients["door"][1] / clients["aiohttp"][1]
-    print(f"{line.CONNECTIONS} connections; rates beside a bare aiohttp + uvloop JSON handler on the same core")
+    print(f"{CONNECTIONS} connections; rates beside a bare aiohttp + uvloop JSON handler on the same core")
     many = rows[line.MANY].ratio / rows[line.FEW].ratio
     ratio, time, micro = "{:.2f}", "{:.1f} ms", "{:.1f} µs"
     for figure in (

@@ -33,8 +33,8 @@ from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from yarl import URL
 
-from benchmarks.line import ROOT, _free_port, _on_core, _process, _write
 from benchmarks.load import FakePlatform, percentile
+from benchmarks.server import ROOT, SERVE, free_port, on_core, running, write_folder
 from benchmarks.stores import NAMES, new_stores
 from bridge.adapter.http import Door
 from bridge.adapter.protocol import HttpCall
@@ -82,13 +82,13 @@ class Bare:
 
 def main(people: int, store: str) -> None:
     with new_stores(store) as new, tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
-        port, platform = _free_port(), _free_port()
-        _write(Path(folder), port, platform, 100, new())
+        port, platform = free_port(), free_port()
+        write_folder(Path(folder), port, platform, 100, new())
         (Path(folder) / "rules" / "offer.yaml").write_text(_BROADCAST)
         file = Path(folder) / "customers.csv"
         _people(file, people, platform)
-        _on_core(1)()
-        with _process([sys.executable, "-m", "bridge", "serve"], Path(folder), port) as server:
+        on_core(1)()
+        with running(SERVE, Path(folder), port) as server:
             found = uvloop.run(_broadcast(Path(folder), port, platform, people, server.pid))
         bare, own = (uvloop.run(_bare(client, file, platform, people)) for client in ("aiohttp", "door"))
     sending, whole = people / found.sending, people / (found.sending + found.planning)
@@ -224,7 +224,7 @@ async def _bare(client: str, file: Path, platform: int, people: int) -> Bare:
 
     server = await asyncio.get_running_loop().create_server(lambda: FakePlatform(received), "127.0.0.1", platform)
     command = [sys.executable, "-m", "benchmarks.broadcast", "bare", client, str(file)]
-    loop = subprocess.Popen(command, cwd=ROOT, preexec_fn=_on_core(0))
+    loop = subprocess.Popen(command, cwd=ROOT, preexec_fn=on_core(0))
     async with asyncio.timeout(600):
         await everybody.wait()
     loop.wait(30)

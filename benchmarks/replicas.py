@@ -4,8 +4,6 @@
 """
 
 import argparse
-import gc
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import uvloop
-
-from benchmarks.line import CONNECTIONS, _cpu, _free_port, _measure, _on_core, _process, _write
 from benchmarks.load import Figures
+from benchmarks.server import SERVE, free_port, on_core, running, write_folder
 from benchmarks.stores import NAMES, new_stores
+from benchmarks.traffic import CONNECTIONS, figures_of, messages
 
 RULES = 100
 EVENTS = 8_000
@@ -41,7 +38,7 @@ class Round:
 
 def measure(store: str = "postgresql", events: int = EVENTS, rounds: int = 3) -> list[Round]:
     """The rates of each round. What `store` may be, `NAMES` says."""
-    _on_core(None)()
+    on_core(None)()
     with new_stores("sqlite") as new_file, new_stores(store) as new:
         return [
             Round(file=_rates(new_file, 1, events), one=_rates(new, 1, events), two=_rates(new, 2, events))
@@ -58,21 +55,12 @@ def _rates(new: Callable[[], str], servers: int, events: int) -> Rates:
 
 def _run(url: str, servers: int, events: int, *, fires: bool) -> Figures:
     with ExitStack() as stack:
-        ports, platform, processes = [_free_port() for _ in range(servers)], _free_port(), []
+        ports, platform, processes = [free_port() for _ in range(servers)], free_port(), []
         for port in ports:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            _write(folder, port, platform, RULES, url)
-            command = [sys.executable, "-m", "bridge", "serve"]
-            processes.append(stack.enter_context(_process(command, folder, port, None)))
-        before = sum(_cpu(process.pid) for process in processes)
-        gc.collect()
-        gc.disable()
-        try:
-            figures = uvloop.run(_measure(ports, platform, events, fires, form=False))
-        finally:
-            gc.enable()
-        figures.cpu = sum(_cpu(process.pid) for process in processes) - before
-        return figures
+            write_folder(folder, port, platform, RULES, url)
+            processes.append(stack.enter_context(running(SERVE, folder, port, None)).pid)
+        return figures_of(messages(ports, platform, fires=fires, form=False), events, processes)
 
 
 if __name__ == "__main__":
