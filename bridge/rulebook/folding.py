@@ -26,14 +26,13 @@ class Folded:
     is the beginning only.
     """
 
-    __slots__ = ("_grams", "_raw", "_runs", "_utf8", "_words", "text")
+    __slots__ = ("_raw", "_runs", "_utf8", "_words", "text")
 
     def __init__(self, raw: str) -> None:
         self._raw = raw[:MOST]
         self._runs: frozenset[str] | None = None
         self._words: frozenset[str] | None = None
         self._utf8: bytes | None = None
-        self._grams: dict[int, frozenset[str]] = {}
         self.text = " ".join(fold(self._raw).split())
 
     @property
@@ -51,15 +50,6 @@ class Folded:
             found = _RUN.finditer(self.text.translate(marks)) if marks else ()
             self._words = frozenset(self.text[one.start() : one.end()] for one in found) if marks else self.runs
         return self._words
-
-    def grams(self, size: int) -> frozenset[str]:
-        """Every piece of `size` characters that the text has."""
-        found = self._grams.get(size)
-        if found is None:
-            text = self.text
-            found = frozenset([text[at : at + size] for at in range(len(text) - size + 1)])
-            self._grams[size] = found
-        return found
 
     @property
     def utf8(self) -> bytes:

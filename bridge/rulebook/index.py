@@ -38,7 +38,7 @@ class Finder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Values, or parts of a text or an address: found in a dictionary, however many rules there are."""
+    """Values, the ends of a text, or parts of an address: found in a dictionary, however many rules there are."""
 
     how: How
     rules: Mapping[Hashable, tuple[int, ...]]
@@ -77,6 +77,23 @@ class Pieces:
             for piece, numbers in self.rules.items():
                 if piece in text:
                     into.extend(numbers)
+
+
+class Grams:
+    """Many pieces of text, by `size` characters of each: those that a text has are found all at once."""
+
+    __slots__ = ("_grams", "_rules", "_size")
+
+    def __init__(self, size: int, rules: Mapping[str, tuple[int, ...]]) -> None:
+        self._size = size
+        self._rules = {tuple(piece): numbers for piece, numbers in rules.items()}
+        self._grams = frozenset(self._rules)
+
+    def find(self, value: object, into: list[int]) -> None:
+        if isinstance(value, str):
+            text = folded(value).text
+            for gram in self._grams.intersection(zip(*(text[at:] for at in range(self._size)), strict=False)):
+                into.extend(self._rules[gram])
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +219,9 @@ def _finder(how: How, found: Mapping[Any, Sequence[int]]) -> Finder:
         return Patterns(tuple(_filters([*rules.items()])))
     if how == "run":
         return Words(rules)
-    return Pieces(rules) if how in GRAMS and len(rules) <= _FEW else Table(how, rules)
+    if how in GRAMS:
+        return Pieces(rules) if len(rules) <= _FEW else Grams(GRAMS[how], rules)
+    return Table(how, rules)
 
 
 def _filters(patterns: Sequence[tuple[str, tuple[int, ...]]]) -> Iterable[tuple[Any, tuple[tuple[int, ...], ...]]]:

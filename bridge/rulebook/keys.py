@@ -41,7 +41,7 @@ def gram(piece: str, share: float) -> Key:
 
 
 def found_in(how: How, value: object) -> Iterable[Hashable]:
-    """All that an index can find in a value in one way; a "pattern" is found by RE2 instead, bounds by search."""
+    """All that an index can find in a value in one way; grams, patterns and bounds are found by other means."""
     if how == "same":
         return identities(value)
     if not isinstance(value, str):
@@ -51,8 +51,6 @@ def found_in(how: How, value: object) -> Iterable[Hashable]:
     text = folded(value)
     if how == "run":
         return text.runs
-    if how in GRAMS:
-        return text.grams(GRAMS[how])
     edge = range(1, min(EDGE, len(text.text)) + 1)
     return [text.text[:size] if how == "start" else text.text[-size:] for size in edge]
 
