@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from benchmarks.traffic import CONNECTIONS, WARM, figures_of, messages, notifica
 
 EVENTS = 15_000
 
+BARE = "bare aiohttp + uvloop JSON handler"
 ACKNOWLEDGED = "durable acknowledgement, JSON, 100 rules"
 REPLIED = "webhook to delivered reply, 100 rules"
 FEW = "webhook to delivered reply, 10 rules"
@@ -34,7 +35,7 @@ MANY = "webhook to delivered reply, 1,000 rules"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One configuration: `ratio` is its rate beside the yardstick's of the same round; p99 in milliseconds.
+    """One configuration: `ratio` is its rate beside the yardstick's just before and after; p99 in milliseconds.
 
     `cpu` is what the server used for each event, in microseconds: the figure that other programs on the machine disturb
     least.
@@ -63,31 +64,39 @@ def main(events: int = EVENTS, rounds: int = 3, store: str = "sqlite") -> None:
 
 
 def measure(events: int, rounds: int, store: str = "sqlite") -> list[Row]:
-    """The medians of `rounds` rounds; in each the yardstick is measured beside the rest."""
+    """The medians of `rounds` rounds. The yardstick is measured before and after each of the others.
+
+    So what slows the machine for some seconds slows both sides of a ratio.
+    """
     found: dict[str, list[Row]] = {}
-    with new_stores(store) as new:
+    with new_stores(store) as new, _yardstick() as yardstick:
         on_core(1)()
+        runs = {
+            "  with a durable commit, and nothing else": lambda: _floor(events),
+            ACKNOWLEDGED: lambda: _bridge(new(), events, 100, fires=False, form=False),
+            "durable acknowledgement, multipart, 100 rules": lambda: _bridge(
+                new(), events, 100, fires=False, form=True
+            ),
+            REPLIED: lambda: _bridge(new(), events, 100, fires=True, form=False),
+            FEW: lambda: _bridge(new(), events, 10, fires=True, form=False),
+            MANY: lambda: _bridge(new(), events, 1000, fires=True, form=False),
+        }
+        before = yardstick(events)
         for _ in range(rounds):
-            bare = _bare(events)
-            measured = {
-                "bare aiohttp + uvloop JSON handler": bare,
-                "  with a durable commit, and nothing else": _floor(events),
-                ACKNOWLEDGED: _bridge(new(), events, 100, fires=False, form=False),
-                "durable acknowledgement, multipart, 100 rules": _bridge(new(), events, 100, fires=False, form=True),
-                REPLIED: _bridge(new(), events, 100, fires=True, form=False),
-                FEW: _bridge(new(), events, 10, fires=True, form=False),
-                MANY: _bridge(new(), events, 1000, fires=True, form=False),
-            }
-            for name, figures in measured.items():
+            for name, run in runs.items():
+                figures, after = run(), yardstick(events)
+                bare = (before.per_second + after.per_second) / 2
+                found.setdefault(BARE, []).append(_row(BARE, after, bare))
                 found.setdefault(name, []).append(_row(name, figures, bare))
+                before = after
     return [_middle(rows) for rows in found.values()]
 
 
-def _row(name: str, figures: Figures, bare: Figures) -> Row:
+def _row(name: str, figures: Figures, bare: float) -> Row:
     return Row(
         name=name,
         per_second=figures.per_second,
-        ratio=figures.per_second / bare.per_second,
+        ratio=figures.per_second / bare,
         cpu=figures.cpu / figures.acknowledged * 1e6,
         ack=percentile(figures.ack, 0.99) * 1000,
         reply=percentile(figures.reply, 0.99) * 1000,
@@ -105,7 +114,8 @@ def _middle(rows: list[Row]) -> Row:
     )
 
 
-def _bare(events: int) -> Figures:
+@contextmanager
+def _yardstick() -> Iterator[Callable[[int], Figures]]:
     port = free_port()
     message = request("/message", orjson.dumps(notification(1, "http://127.0.0.1:1")), "Content-Type: application/json")
 
@@ -113,7 +123,7 @@ def _bare(events: int) -> Figures:
         return await drive("127.0.0.1", port, iter([message] * len(numbers)), CONNECTIONS)
 
     with running([sys.executable, "-m", "benchmarks.bare", str(port)], ROOT, port) as server:
-        return figures_of(nullcontext(send), events, [server.pid])
+        yield lambda events: figures_of(nullcontext(send), events, [server.pid])
 
 
 def _floor(events: int) -> Figures:

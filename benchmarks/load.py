@@ -51,18 +51,23 @@ class _Caller(asyncio.Protocol):
         self._turn = turn
         self._done = done
         self._began = 0.0
+        self._waiting = False
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
         self._next()
 
+    def connection_lost(self, error: Exception | None) -> None:
+        self._figures.refused += self._waiting
+        self._done()
+
     def _next(self) -> None:
         request = next(self._requests, None)
         if request is None:
             self._transport.close()
-            self._done()
             return
+        self._waiting = True
         self._began = time.perf_counter()
         self._transport.write(request)
 
@@ -77,6 +82,7 @@ class _Caller(asyncio.Protocol):
             self._figures.refused += 1
         self._figures.ack.append(time.perf_counter() - self._began)
         self._buffer = b""
+        self._waiting = False
         self._turn(self._next)
 
 

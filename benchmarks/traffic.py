@@ -84,13 +84,13 @@ class _Messages:
         requests, share = self._requests(numbers), CONNECTIONS // len(self._ports)
         driven = await asyncio.gather(*(drive("127.0.0.1", port, requests, share, self._turn) for port in self._ports))
         figures = sum_of(driven)
+        if figures.refused or figures.acknowledged != len(numbers):
+            raise SystemExit(f"{figures.refused} of {len(numbers)} events were refused")
         if self._fires:
             async with asyncio.timeout(60):
                 await self._complete.wait()
             figures.seconds = time.perf_counter() - began
             figures.reply = self._replies
-        if figures.refused or figures.acknowledged != len(numbers):
-            raise SystemExit(f"{figures.refused} of {len(numbers)} events were refused")
         return figures
 
     def _requests(self, numbers: range) -> Iterator[bytes]:
