@@ -94,8 +94,8 @@ def whole(event: Event) -> Event:
     it is, is of the kind "other". Names by which things are found again have no character that a store cannot hold.
     """
     contact = event.contact
-    names = (event.conversation, event.key, event.reference, contact.id, contact.email, contact.phone)
-    if any(name is not None and NUL in name for name in names):
+    names = event.conversation, event.key, event.reference, contact.id, contact.email, contact.phone
+    if NUL in "".join(filter(None, names)):
         event = _without_nul(event)
     certain = CERTAIN.get(event.kind)
     if certain is None or getattr(event, certain) is not None:

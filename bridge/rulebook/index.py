@@ -19,7 +19,7 @@ from bridge.model.rule import Rule
 from bridge.rulebook.conditions import All, Anchor, Exists, If, Not, Test
 from bridge.rulebook.conditions import Any as AnyOf
 from bridge.rulebook.fields import Field
-from bridge.rulebook.folding import folded
+from bridge.rulebook.folding import Folded, folded
 from bridge.rulebook.keys import BOUNDS, GRAMS, How, amount_of, found_in
 from bridge.rulebook.patterns import quiet
 
@@ -34,6 +34,12 @@ class Finder(Protocol):
     """Finds, in the value of one field and in one way, the numbers of the rules that it lights up."""
 
     def find(self, value: object, into: list[int]) -> None: ...
+
+
+class TextFinder(Protocol):
+    """The same in a text."""
+
+    def find(self, text: Folded, into: list[int]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +65,9 @@ class Words:
         self._rules = rules
         self._words = frozenset(rules)
 
-    def find(self, value: object, into: list[int]) -> None:
-        if isinstance(value, str):
-            for word in self._words & folded(value).runs:
-                into.extend(self._rules[word])
+    def find(self, text: Folded, into: list[int]) -> None:
+        for word in self._words & text.runs:
+            into.extend(self._rules[word])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +76,11 @@ class Pieces:
 
     rules: Mapping[str, tuple[int, ...]]
 
-    def find(self, value: object, into: list[int]) -> None:
-        if isinstance(value, str):
-            text = folded(value).text
-            for piece, numbers in self.rules.items():
-                if piece in text:
-                    into.extend(numbers)
+    def find(self, text: Folded, into: list[int]) -> None:
+        whole = text.text
+        for piece, numbers in self.rules.items():
+            if piece in whole:
+                into.extend(numbers)
 
 
 class Grams:
@@ -89,11 +93,10 @@ class Grams:
         self._rules = {tuple(piece): numbers for piece, numbers in rules.items()}
         self._grams = frozenset(self._rules)
 
-    def find(self, value: object, into: list[int]) -> None:
-        if isinstance(value, str):
-            text = folded(value).text
-            for gram in self._grams.intersection(zip(*(text[at:] for at in range(self._size)), strict=False)):
-                into.extend(self._rules[gram])
+    def find(self, text: Folded, into: list[int]) -> None:
+        whole = text.text
+        for gram in self._grams.intersection(zip(*(whole[at:] for at in range(self._size)), strict=False)):
+            into.extend(self._rules[gram])
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +126,19 @@ class Patterns:
 
     filters: tuple[tuple[Any, tuple[tuple[int, ...], ...]], ...]
 
-    def find(self, value: object, into: list[int]) -> None:
-        if not isinstance(value, str):
-            return
-        text = folded(value).utf8
+    def find(self, text: Folded, into: list[int]) -> None:
         for literals, rules in self.filters:
-            for number in literals.Match(text, potential=True) or ():
+            for number in literals.Match(text.utf8, potential=True) or ():
                 into.extend(rules[number])
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The rules for one kind of event and sender: those always asked, and what finds the others in each field."""
+    """The rules for one kind of event and sender: those always asked, and what finds the others in each field: in its
+    text, where it is one, and in its value."""
 
     always: tuple[int, ...]
-    fields: tuple[tuple[Field, tuple[Finder, ...]], ...]
+    fields: tuple[tuple[Field, tuple[TextFinder, ...], tuple[Finder, ...]], ...]
 
 
 class RuleIndex:
@@ -165,11 +166,16 @@ class RuleIndex:
         if shelf is None:
             return ()
         lit: list[int] = []
-        for field, finders in shelf.fields:
+        for field, in_text, in_value in shelf.fields:
             value = field.read(facts)
-            if value is not None:
-                for finder in finders:
-                    finder.find(value, lit)
+            if value is None:
+                continue
+            if in_text and isinstance(value, str):
+                text = folded(value)
+                for one in in_text:
+                    one.find(text, lit)
+            for finder in in_value:
+                finder.find(value, lit)
         numbers: Iterable[int] = shelf.always
         if lit:
             lit.extend(shelf.always)
@@ -190,7 +196,7 @@ def _shelf(rules: Sequence[Rule], numbers: Sequence[int]) -> Shelf:
         for anchor in min(sets, key=lambda one: sum(_weight(anchor, common) for anchor in one)):
             how, what = anchor.key
             chosen.setdefault(anchor.field, {}).setdefault(how, {}).setdefault(what, []).append(number)
-    fields = ((field, tuple(_finder(*one) for one in found.items())) for field, found in chosen.items())
+    fields = ((field, *_finders(found)) for field, found in chosen.items())
     return Shelf(always=tuple(always), fields=tuple(fields))
 
 
@@ -210,18 +216,26 @@ def _weight(anchor: Anchor, common: Counter[Hashable]) -> int:
     return common[_shared(anchor)] + (8 if anchor.is_bound or anchor.key.how == "pattern" else 0)
 
 
-def _finder(how: How, found: Mapping[Any, Sequence[int]]) -> Finder:
-    if how in BOUNDS:
-        reached = sorted((bound, number) for bound, numbers in found.items() for number in numbers)
-        return Ranges(how, tuple(bound for bound, _ in reached), tuple(number for _, number in reached))
-    rules = {what: tuple(numbers) for what, numbers in found.items()}
-    if how == "pattern":
-        return Patterns(tuple(_filters([*rules.items()])))
-    if how == "run":
-        return Words(rules)
-    if how in GRAMS:
-        return Pieces(rules) if len(rules) <= _FEW else Grams(GRAMS[how], rules)
-    return Table(how, rules)
+def _finders(
+    found: Mapping[How, Mapping[Any, Sequence[int]]],
+) -> tuple[tuple[TextFinder, ...], tuple[Finder, ...]]:
+    """What finds in a field's text, and what finds in its value."""
+    in_text: list[TextFinder] = []
+    in_value: list[Finder] = []
+    for how, sought in found.items():
+        rules = {what: tuple(numbers) for what, numbers in sought.items()}
+        if how in BOUNDS:
+            reached = sorted((bound, number) for bound, numbers in rules.items() for number in numbers)
+            in_value.append(Ranges(how, tuple(bound for bound, _ in reached), tuple(number for _, number in reached)))
+        elif how == "pattern":
+            in_text.append(Patterns(tuple(_filters([*rules.items()]))))
+        elif how == "run":
+            in_text.append(Words(rules))
+        elif how in GRAMS:
+            in_text.append(Pieces(rules) if len(rules) <= _FEW else Grams(GRAMS[how], rules))
+        else:
+            in_value.append(Table(how, rules))
+    return tuple(in_text), tuple(in_value)
 
 
 def _filters(patterns: Sequence[tuple[str, tuple[int, ...]]]) -> Iterable[tuple[Any, tuple[tuple[int, ...], ...]]]:

@@ -79,6 +79,9 @@ def as_number(value: object) -> int | float | None:
 
 def amount_of(value: object) -> int | float | timedelta | None:
     """The number or the duration that a value is."""
+    if value.__class__ is int:
+        # What nearly every value is that is compared with a bound.
+        return value
     return value if isinstance(value, timedelta) else as_number(value)
 
 

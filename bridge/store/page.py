@@ -108,13 +108,12 @@ class Page:
         return self._facts(event, conversation.seen_at(self.now), memory)
 
     def _facts(self, event: Event, conversation: Conversation, memory: Memory) -> Facts:
-        find = self._memories.get
-        memories: dict[Scope, Memory] = {
-            "contact": find(contact_key(event.account, conversation.id, conversation.contact), EMPTY),
-            "account": find(account_key(event.account), EMPTY),
-            "rule": find(RULE_KEY, EMPTY),
-            "conversation": memory,
-        }
+        memories: dict[Scope, Memory] = {"contact": EMPTY, "account": EMPTY, "rule": EMPTY, "conversation": memory}
+        if self._memories:
+            find = self._memories.get
+            memories["contact"] = find(contact_key(event.account, conversation.id, conversation.contact), EMPTY)
+            memories["account"] = find(account_key(event.account), EMPTY)
+            memories["rule"] = find(RULE_KEY, EMPTY)
         return Facts(event=event, conversation=conversation, now=self.now, memories=memories)
 
     def next_event(self) -> int:

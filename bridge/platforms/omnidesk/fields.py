@@ -94,6 +94,8 @@ class Number:
             if not _NUMBER.fullmatch(value):
                 raise Refused(400, f"{self.name}: {shorten(value)} is not a whole number")
             number = int(value.partition(".")[0])
+        elif value.__class__ is int and -_LARGEST <= value <= _LARGEST:
+            number = value
         elif isinstance(value, bool) or not isinstance(value, int | float):
             raise Refused(400, f"{self.name}: {kind_of(value)} is given where a number is expected")
         elif abs(value) > _LARGEST or value != int(value):
