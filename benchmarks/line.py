@@ -66,12 +66,12 @@ def main(events: int = EVENTS, rounds: int = 3, store: str = "sqlite") -> None:
 def measure(events: int, rounds: int, store: str = "sqlite") -> list[Row]:
     """The medians of `rounds` rounds. The yardstick is measured before and after each of the others.
 
-    So what slows the machine for some seconds slows both sides of a ratio.
+    So what slows the machine for some seconds slows both sides of a ratio. Each is a new process.
     """
     found: dict[str, list[Row]] = {}
-    with new_stores(store) as new, _yardstick() as yardstick:
+    with new_stores(store) as new:
         on_core(1)()
-        runs = {
+        runs: dict[str, Callable[[], Figures]] = {
             "  with a durable commit, and nothing else": lambda: _floor(events),
             ACKNOWLEDGED: lambda: _bridge(new(), events, 100, fires=False, form=False),
             "durable acknowledgement, multipart, 100 rules": lambda: _bridge(
@@ -81,10 +81,10 @@ def measure(events: int, rounds: int, store: str = "sqlite") -> list[Row]:
             FEW: lambda: _bridge(new(), events, 10, fires=True, form=False),
             MANY: lambda: _bridge(new(), events, 1000, fires=True, form=False),
         }
-        before = yardstick(events)
+        before = _yardstick(events)
         for _ in range(rounds):
             for name, run in runs.items():
-                figures, after = run(), yardstick(events)
+                figures, after = run(), _yardstick(events)
                 bare = (before.per_second + after.per_second) / 2
                 found.setdefault(BARE, []).append(_row(BARE, after, bare))
                 found.setdefault(name, []).append(_row(name, figures, bare))
@@ -114,8 +114,7 @@ def _middle(rows: list[Row]) -> Row:
     )
 
 
-@contextmanager
-def _yardstick() -> Iterator[Callable[[int], Figures]]:
+def _yardstick(events: int) -> Figures:
     port = free_port()
     message = request("/message", orjson.dumps(notification(1, "http://127.0.0.1:1")), "Content-Type: application/json")
 
@@ -123,7 +122,7 @@ def _yardstick() -> Iterator[Callable[[int], Figures]]:
         return await drive("127.0.0.1", port, iter([message] * len(numbers)), CONNECTIONS)
 
     with running([sys.executable, "-m", "benchmarks.bare", str(port)], ROOT, port) as server:
-        yield lambda events: figures_of(nullcontext(send), events, [server.pid])
+        return figures_of(nullcontext(send), events, [server.pid])
 
 
 def _floor(events: int) -> Figures:
