@@ -1,6 +1,7 @@
 """Engines: how the store is reached, a SQLite file or a PostgreSQL, and how its transactions begin."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -16,12 +17,14 @@ _PRAGMAS = (
     "synchronous=FULL",
     "busy_timeout=10000",
     "cache_size=-16000",
-    # Changes are copied back 4 MB at a time. More at a time saves nothing that could be measured, and the commit that
-    # does it keeps those behind it waiting for longer: with 16 MB that was the slowest hundredth of all answers.
-    "wal_autocheckpoint=1000",
     # What is deleted is overwritten, so that a person who is forgotten is gone from the file.
     "secure_delete=ON",
 )
+_COPY_BACK = "wal_autocheckpoint=4000"
+"""Whoever serves copies changes back to the file at the latest when their log has 16 MB; see checkpoint.py."""
+_COPY_NOTHING_BACK = "wal_autocheckpoint=0"
+"""Nobody else does, until the last connection to the file is closed. SQLite before 3.51.3 can lose what was committed
+where one connection copies back while another begins the log anew: https://sqlite.org/wal.html, "The WAL-reset bug"."""
 _BEGIN = {
     # A reader takes a snapshot and hinders nobody; a writer takes its turn at once, not in the middle.
     ("sqlite", True): "BEGIN",
@@ -61,8 +64,10 @@ def said(address: URL) -> str:
     return address.set(drivername=address.get_backend_name(), query={}).render_as_string()
 
 
-def engine_for(address: URL, *, connections: int = 3) -> Engine:
+def engine_for(address: URL, *, connections: int = 3, serves: bool = False) -> Engine:
     """An engine of which at most `connections` are kept open; those that only look have the option `reads`.
+
+    A SQLite file has one engine that `serves` at a time; others are those of commands.
 
     Nothing is connected yet. Raises StoreError where a driver is missing.
     """
@@ -75,7 +80,7 @@ def engine_for(address: URL, *, connections: int = 3) -> Engine:
     except ImportError:
         raise StoreError(f"{said(address)}: {_NEEDED}") from None
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", partial(_prepare_sqlite, _COPY_BACK if serves else _COPY_NOTHING_BACK))
     else:
         event.listen(engine, "before_cursor_execute", _clean, retval=True)
     event.listen(engine, "begin", _begin_unless_by_hand)
@@ -132,8 +137,8 @@ def _postgresql(address: URL) -> dict[str, object]:
     return {name: value for name, value in _POSTGRESQL.items() if name not in address.query}
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    for pragma in _PRAGMAS:
+def _prepare_sqlite(copying: str, connection: Any, _: object) -> None:
+    for pragma in (*_PRAGMAS, copying):
         connection.execute(f"PRAGMA {pragma}")
 
 

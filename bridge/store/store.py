@@ -115,7 +115,7 @@ def open_store(url: str, clock: Clock, observer: Observer) -> Store:
     address = parse(url)
     unlock = _no_lock if _is_shared(address) else sqlite.keep_others_off(_file(address))
     try:
-        engine = engine_for(address, connections=_CONNECTIONS)
+        engine = engine_for(address, connections=_CONNECTIONS, serves=True)
         if not _is_shared(address):
             sqlite.look_for_damage(engine, clock)
         prepare_tables(engine)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.errors import StoreError
 from bridge.observe import log
+from bridge.store.checkpoint import Checkpoints
 from bridge.store.engines import begin, commit, connect_to_write, roll_back
 from bridge.store.failures import LostError, PassingError, explained, in_words
 from bridge.store.signals import Signal, take
@@ -74,6 +75,7 @@ class Writer:
         self._engine = engine
         self._apart = engine.dialect.name == "postgresql"
         self._connection: Connection | None = connect_to_write(engine)
+        self._checkpoints = None if self._apart else Checkpoints()
         self._monotonic = monotonic
         self._observer = observer
         self._tell = tell
@@ -148,6 +150,8 @@ class Writer:
                 self._write_together(jobs)
             if batch and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._finished, batch)
+            if self._checkpoints is not None and self._connection is not None:
+                self._checkpoints.after_commit(self._connection)
         if self._connection is not None:
             self._connection.close()
 
