@@ -41,18 +41,16 @@ def gram(piece: str, share: float) -> Key:
 
 
 def found_in(how: How, value: object) -> Iterable[Hashable]:
-    """All that an index can find in a value in one way; grams, patterns and bounds are found by other means."""
+    """All that an index can find in a value in one way: its identity, its start or end, a part of an address."""
     if how == "same":
         return identities(value)
     if not isinstance(value, str):
         return ()
     if how in ("segment", "label", "query"):
         return _found_in_url(how, value)
-    text = folded(value)
-    if how == "run":
-        return text.runs
-    edge = range(1, min(EDGE, len(text.text)) + 1)
-    return [text.text[:size] if how == "start" else text.text[-size:] for size in edge]
+    text = folded(value).text
+    edge = range(1, min(EDGE, len(text)) + 1)
+    return [text[:size] if how == "start" else text[-size:] for size in edge]
 
 
 def _found_in_url(how: How, value: str) -> Iterable[Hashable]:
