@@ -1,5 +1,6 @@
 """`replybridge forget`: everything about one person is deleted, and gone from the files."""
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -78,7 +79,7 @@ def _erase(engine: Engine, contact: str, settings: Settings) -> set[str]:
             (settings.data_directory / "attachments" / token).unlink(missing_ok=True)
         with engine.begin() as connection:
             erase(connection, person, to_ms(SystemClock().now()))
-    compact(engine)
+    compact(engine, lambda: asyncio.run(SystemClock().sleep(0.1)))
     return names
 
 

@@ -1,6 +1,6 @@
 """Forget: a person's rows are deleted, and what remains of them in the files is overwritten."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,15 @@ def _empty_run(connection: Connection, number: int) -> None:
     connection.execute(update(runs).where(runs.c.id == number).values(**said, **left))
 
 
-def compact(engine: Engine) -> None:
+_TRIES = 100
+_COPIED_BY_ANOTHER = -1
+"""The pages in the log where another connection is copying them: https://sqlite.org/pragma.html#pragma_wal_checkpoint"""
+
+
+def compact(engine: Engine, pause: Callable[[], None]) -> None:
     """Write the whole database anew, without anything that was ever deleted; writers wait meanwhile.
+
+    `pause` waits a moment, while a server copies its log of changes back.
 
     SQLite overwrites what is deleted, but not the copies that are left in a page when rows move to another one. On
     PostgreSQL the room of deleted rows is given free, and nobody waits; what is in it stays until it is used again.
@@ -107,9 +114,15 @@ def compact(engine: Engine) -> None:
             cursor.execute(f"VACUUM {', '.join(tables.metadata.tables)}")
             return
         cursor.execute("VACUUM")
-        busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (0,)
-    if busy:
-        raise StoreError("deleted, but others keep the log of changes busy: run it once more, to overwrite it")
+        for _ in range(_TRIES):
+            busy, pages, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+            if pages != _COPIED_BY_ANOTHER:
+                # SQLite has waited for those who read from it.
+                break
+            pause()
+    raise StoreError("deleted, but others keep the log of changes busy: run it once more, to overwrite it")
 
 
 def traces(database: Path, names: Collection[str]) -> set[str]:

@@ -3,13 +3,18 @@
 import asyncio
 import resource
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Connection, text
 
 from bridge.clock import SetClock
+from bridge.errors import StoreError
+from bridge.store.forget import compact
 from bridge.store.store import Store, open_store, visit_store
 from tests.conftest import Unwatched
 
@@ -89,6 +94,49 @@ def test_a_command_alone_copies_everything_back_at_its_end(tmp_path: Path, clock
         connection.execute(_NEW, [{"key": f"b {number}", "document": _DOCUMENT} for number in range(20_000)])
     assert (tmp_path / "bridge.db").stat().st_size > 20_000_000
     assert not (tmp_path / "bridge.db-wal").exists()
+
+
+_HOLD = (
+    "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX, 1, 121); print(flush=True); input()"
+)
+"""Holds the lock of whoever copies back: https://sqlite.org/walformat.html#locking_matrix"""
+
+
+@contextmanager
+def another_that_copies_back(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, "-c", _HOLD, str(folder / "bridge.db-shm")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        yield other
+        other.kill()
+
+
+async def test_who_writes_the_file_anew_waits_for_another_that_copies_back(file_store: Store, tmp_path: Path) -> None:
+    await write(file_store, "a", 1)
+    pauses = 0
+    with another_that_copies_back(tmp_path) as other, visit_store(f"sqlite:///{tmp_path}/bridge.db") as engine:
+
+        def pause() -> None:
+            nonlocal pauses
+            pauses += 1
+            if pauses == 3:
+                other.kill()
+                other.wait()
+
+        compact(engine, pause)
+        assert pauses == 3
+        assert log_of(tmp_path) == 0
+
+
+async def test_what_cannot_be_written_anew_is_said(file_store: Store, tmp_path: Path) -> None:
+    await write(file_store, "a", 1)
+    with (
+        another_that_copies_back(tmp_path),
+        visit_store(f"sqlite:///{tmp_path}/bridge.db") as engine,
+        pytest.raises(StoreError, match="run it once more"),
+    ):
+        compact(engine, lambda: None)
 
 
 @contextmanager
