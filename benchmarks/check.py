@@ -85,7 +85,7 @@ def _once(folder: Path, size: int) -> float:
         check=False,
     )
     took = time.perf_counter() - start
-    if done.returncode or not done.stdout.startswith(f"{size} rule"):
+    if done.returncode or not done.stdout.startswith(f"{size:,} rule"):
         raise SystemExit(done.stdout + done.stderr)
     return took
 
