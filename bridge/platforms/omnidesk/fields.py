@@ -92,14 +92,14 @@ class Number:
         """The number. Raises Refused(400)."""
         if isinstance(value, str):
             if not _NUMBER.fullmatch(value):
-                raise Refused(400, f"{self.name}: {shorten(value)} is not a whole number")
+                raise Refused(400, f"{self.name}: {shorten(value)} is not a whole number of at most 15 digits")
             number = int(value.partition(".")[0])
         elif value.__class__ is int and -_LARGEST <= value <= _LARGEST:
             number = value
         elif isinstance(value, bool) or not isinstance(value, int | float):
             raise Refused(400, f"{self.name}: {kind_of(value)} is given where a number is expected")
         elif abs(value) > _LARGEST or value != int(value):
-            raise Refused(400, f"{self.name}: {shorten(str(value))} is not a whole number")
+            raise Refused(400, f"{self.name}: {shorten(str(value))} is not a whole number of at most 15 digits")
         else:
             number = int(value)
         if self.least is not None and number < self.least:
