@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from bridge.adapter.protocol import Answer, Awaited, Carried, Webhook
+from bridge.adapter.protocol import Answer, Awaited, Carried, Notice, Webhook
 from bridge.clock import Clock
 from bridge.line.accounts import Accounts, Known
 from bridge.line.answer import Answerer
@@ -22,6 +22,7 @@ from bridge.observe import Metrics, log
 from bridge.store.ledger import Ledger
 from bridge.store.rows import conversation_key
 from bridge.store.store import Store
+from bridge.store.writer import Needless
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -36,6 +37,13 @@ class Decision(Struct, frozen=True, kw_only=True):
     held: int = 0
     ordered: tuple[str, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
+
+
+class _Taken(Struct, frozen=True, kw_only=True):
+    """The notice in a webhook, and what came of its events."""
+
+    notice: Notice
+    decision: Decision = Decision()
 
 
 class Line:
@@ -66,10 +74,11 @@ class Line:
         Raises Refused (400 with the field at fault, 401, ...) and StoreError (nothing was kept; ask again).
         """
         known.adapter.verify(webhook, known.account)
-        notice = await self._normaliser.normalise(webhook, known)
-        answer, decision = notice.answer, Decision()
-        if notice.events:
-            decision = await self._store.write(self._decide, notice.events)
+        taken = await self._store.prepare_and_write(self._normalise, (webhook, known), self._decide)
+        if taken.notice.uploads:
+            taken = await self._store.write(self._decide, await self._normaliser.keep(taken.notice, known))
+        notice, decision, answer = taken.notice, taken.decision, taken.notice.answer
+        if decision.events or decision.repeats:
             self._note(known, notice.events, decision)
         if isinstance(answer, Awaited) and answer.operation not in decision.ordered:
             answer = answer.otherwise
@@ -89,12 +98,18 @@ class Line:
         self._count(decision)
         self._deliverer.take(decision.deliveries)
 
-    def _decide(self, connection: Connection, webhooks: Sequence[tuple[Event, ...]]) -> list[Decision]:
+    def _normalise(self, received: tuple[Webhook, Known]) -> "Notice | Needless[_Taken]":
+        """The notice in a webhook, where nothing is to be done before what it tells is decided."""
+        notice = self._normaliser.normalise(*received)
+        return notice if notice.events and not notice.uploads else Needless(_Taken(notice=notice))
+
+    def _decide(self, connection: Connection, notices: Sequence[Notice]) -> "list[_Taken]":
         """Look at every waiting event in the order they came, in the one transaction that they share."""
         behaviour, now = self.behaviour, self._clock.now()
-        ledger = Ledger(connection, [event for events in webhooks for event in events], now)
-        verdicts = [[behaviour.decide(ledger, event) for event in events] for events in webhooks]
-        return self._written(verdicts, ledger)
+        ledger = Ledger(connection, [event for notice in notices for event in notice.events], now)
+        verdicts = [[behaviour.decide(ledger, event) for event in notice.events] for notice in notices]
+        decisions = self._written(verdicts, ledger)
+        return [_Taken(notice=notice, decision=decision) for notice, decision in zip(notices, decisions, strict=True)]
 
     def _wake(self, connection: Connection, keys: Sequence[str]) -> list[Decision]:
         """Look at conversations that have a timer which is due."""

@@ -18,13 +18,17 @@ class Normaliser:
         self._store = store
         self._clock = clock
 
-    async def normalise(self, webhook: Webhook, known: Known) -> Notice:
-        """The notice in a webhook, its events whole and its uploads kept on disk. Raises Refused."""
+    def normalise(self, webhook: Webhook, known: Known) -> Notice:
+        """The notice in a webhook, its events whole unless it has uploads, which are to be kept. Raises Refused."""
         notice: Notice = known.adapter.parse(webhook, known.account)
-        if not notice.uploads:
-            # Nearly all are whole, and stay the same objects.
-            events = tuple(map(whole, notice.events))
-            return notice if events == notice.events else replace(notice, events=events)
+        if notice.uploads:
+            return notice
+        # Nearly all are whole, and stay the same objects.
+        events = tuple(map(whole, notice.events))
+        return notice if events == notice.events else replace(notice, events=events)
+
+    async def keep(self, notice: Notice, known: Known) -> Notice:
+        """The notice with its uploads kept on disk, its events whole. Raises StoreError."""
         uploads = iter(notice.uploads)
         kept: list[Event] = []
         for event in notice.events:

@@ -18,7 +18,7 @@ from bridge.store.engines import engine_for, parse, said
 from bridge.store.failures import LostError, explained, in_words
 from bridge.store.signals import Signals, send_on_commit
 from bridge.store.versions import prepare_tables, version_of
-from bridge.store.writer import Item, Observer, Result, Work, Writer
+from bridge.store.writer import Given, Item, Observer, Prepare, Result, Work, Writer
 
 Read = TypeVar("Read")
 _READERS = 2
@@ -69,6 +69,14 @@ class Store:
     def write(self, work: Work[Item, Result], item: Item) -> "asyncio.Future[Result]":
         """Queue `item` for the next shared transaction; the result comes after its commit. May raise StoreError."""
         return self._writer.write(work, item)
+
+    def prepare_and_write(
+        self, prepare: Prepare[Given, Item, Result], given: Given, work: Work[Item, Result]
+    ) -> "asyncio.Future[Result]":
+        """As `write` for the item that `prepare` makes of what is `given`, on the event loop and all of a batch in one
+        go. It may find that there is nothing to write, and give the result (`Needless`), or raise what the caller gets.
+        """
+        return self._writer.prepare_and_write(prepare, given, work)
 
     async def read(self, look: Callable[[Connection], Read]) -> Read:
         """What `look` finds, in a thread of its own. May raise StoreError."""

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import resource
-import secrets
 import signal
 import socket
 import sqlite3
@@ -12,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,20 @@ ROOT = Path(__file__).parents[2]
 
 PORTS = range(10_000, 32_000)
 """Below those that Linux gives to connections: one of these could have the port while the server is down."""
+_MOST_WORKERS = 64
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_OURS = cycle(PORTS[_WORKER % _MOST_WORKERS :: _MOST_WORKERS])
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that nobody is given who does not ask for it by its number."""
+    """A port that nobody listens on, and that nobody is given who does not ask for it by its number.
+
+    Each process of the tests has ports of its own and takes them in turn: a server that is just down, or not started
+    yet, keeps its port though it does not listen.
+    """
     while True:
         with socket.socket() as probe, contextlib.suppress(OSError):
-            port = secrets.choice(PORTS)
+            port = next(_OURS)
             probe.bind(("127.0.0.1", port))
             return port
 

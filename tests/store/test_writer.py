@@ -1,6 +1,7 @@
 """Group commit: one transaction for all that waits, and nobody pays for another's fault."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from sqlalchemy import Connection, text
 
 from bridge.clock import SetClock
 from bridge.errors import StoreError
+from bridge.store.lull import LONGEST, STILL
 from bridge.store.store import Store, open_store, visit_store
-from bridge.store.writer import LONGEST, STILL
+from bridge.store.writer import Needless
 from tests.conftest import Unwatched
 
 _NEW = text("INSERT INTO memories VALUES (:key, '{}', 1)")
@@ -50,6 +52,65 @@ async def test_what_goes_on_coming_keeps_nobody_waiting_for_long(store: Store, c
         await asyncio.sleep(0)
     assert 10 <= first.result() <= 13
     await asyncio.gather(*others)
+
+
+def add_k(number: int) -> "str | Needless[int]":
+    if number < 0:
+        raise ValueError(f"{number} is no number of a key")
+    return f"k{number}" if number else Needless(0)
+
+
+async def test_items_that_are_prepared_share_a_transaction_with_others(store: Store) -> None:
+    prepared = [store.prepare_and_write(add_k, number, keep) for number in range(1, 100)]
+    assert await asyncio.gather(*prepared, store.write(keep, "other")) == [100] * 100
+
+
+async def test_what_preparing_finds_is_given_out_and_nothing_written(store: Store) -> None:
+    found = await asyncio.gather(
+        *(store.prepare_and_write(add_k, number, keep) for number in (1, -1, 0, 2)), return_exceptions=True
+    )
+    assert (found[0], str(found[1]), found[2:]) == (2, "-1 is no number of a key", [0, 2])
+    assert await store.read(count) == 2
+
+
+async def test_preparing_waits_for_no_transaction(store: Store) -> None:
+    over = threading.Event()
+
+    def keep_at_the_end(connection: Connection, items: Sequence[str]) -> list[int]:
+        over.wait(10)
+        return keep(connection, items)
+
+    running = store.write(keep_at_the_end, "slow")
+    while not store.busy or store.waiting:
+        await asyncio.sleep(0)
+    written = store.prepare_and_write(add_k, 1, keep)
+    assert await store.prepare_and_write(add_k, 0, keep) == 0
+    assert (running.done(), written.done()) == (False, False)
+    over.set()
+    assert (await running, await written) == (1, 1)
+
+
+async def test_preparing_that_takes_long_leaves_others_their_turn(store: Store, clock: SetClock) -> None:
+    done: list[str] = []
+
+    def slowly(number: int) -> "str | Needless[int]":
+        clock.advance(LONGEST * 0.6)
+        done.append(f"prepared {number}")
+        if number == 2:
+            asyncio.get_running_loop().call_soon(done.append, "something else")
+        return f"k{number}"
+
+    await asyncio.gather(*(store.prepare_and_write(slowly, number, keep) for number in range(1, 5)))
+    assert done == ["prepared 1", "prepared 2", "something else", "prepared 3", "prepared 4"]
+
+
+async def test_who_goes_away_while_it_is_prepared_hinders_nobody(store: Store) -> None:
+    gone, there = store.prepare_and_write(add_k, 1, keep), store.prepare_and_write(add_k, 2, keep)
+    away = store.prepare_and_write(add_k, -1, keep)
+    gone.cancel()
+    away.cancel()
+    assert await there == 2
+    assert await store.read(count) == 2
 
 
 async def test_a_bad_item_fails_alone(store: Store) -> None:
@@ -112,8 +173,9 @@ async def test_what_was_committed_is_there_after_opening_again(tmp_path: Path, c
 async def test_closing_writes_what_still_waits(tmp_path: Path, clock: SetClock) -> None:
     store = open_store(f"sqlite:///{tmp_path}/closing.db", clock, Unwatched())
     waiting = [store.write(keep, f"k{n}") for n in range(50)]
+    waiting += [store.prepare_and_write(add_k, n, keep) for n in range(50, 60)]
     store.close()
-    assert len(await asyncio.gather(*waiting)) == 50
+    assert await asyncio.gather(*waiting) == [60] * 60
 
 
 def test_a_second_server_is_kept_off_the_file(file_store: Store, tmp_path: Path, clock: SetClock) -> None:
