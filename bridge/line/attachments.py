@@ -18,7 +18,7 @@ from bridge.errors import StoreError
 from bridge.line.routes import Parts, Way
 from bridge.model.event import Attachment
 from bridge.observe import log
-from bridge.store.look import Kept, attachment_by_token, keep_attachment
+from bridge.store.look import Kept, attachment_by_token, drop_attachment, keep_attachment
 from bridge.store.store import Store
 
 UNKNOWN_TYPE = "application/octet-stream"
@@ -63,6 +63,18 @@ class Attachments:
             raise
         url = f"{self._public_url}/attachments/{token}/{quote(upload.name, safe='')}"
         return Attachment(name=upload.name, type=kind, size=len(upload.content), url=url)
+
+    async def drop(self, attachment: Attachment) -> None:
+        """Delete what `keep` has kept, because it was here already. Failing that, it goes with all else that is old."""
+        token = self._token(attachment.url or "")
+        if token is None:
+            return
+        try:
+            # The file first, for it is found by its row.
+            (self._directory / token).unlink(missing_ok=True)
+            await self._store.write(drop_attachment, token)
+        except (OSError, StoreError) as error:
+            log().warning("the second copy of an attachment could not be deleted", error=str(error))
 
     def _write(self, token: str, content: bytes) -> str:
         path = self._directory / token

@@ -77,6 +77,8 @@ class Line:
         taken = await self._store.prepare_and_write(self._normalise, (webhook, known), self._decide)
         if taken.notice.uploads:
             taken = await self._store.write(self._decide, await self._normaliser.keep(taken.notice, known))
+            if not taken.decision.events:
+                await self._normaliser.drop(taken.notice)
         notice, decision, answer = taken.notice, taken.decision, taken.notice.answer
         if decision.events or decision.repeats:
             self._note(known, notice.events, decision)

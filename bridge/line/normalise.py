@@ -37,6 +37,12 @@ class Normaliser:
             kept.append(whole(event))
         return replace(notice, events=tuple(kept), uploads=())
 
+    async def drop(self, notice: Notice) -> None:
+        """Delete the uploads of a notice of which all was a repeat: they are here already."""
+        for event in notice.events:
+            if event.attachment is not None:
+                await self._attachments.drop(event.attachment)
+
     async def standing(self, known: Known, rulebook: Rulebook) -> Standing:
         """What the bridge knows of the account now."""
         now = self._clock.now()

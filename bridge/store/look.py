@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, delete, func, insert, select, text
 
 from bridge.clock import from_ms, to_ms
 from bridge.store.insert import insert_unless_there
@@ -48,6 +48,12 @@ def keep_attachment(connection: Connection, items: Sequence[Kept]) -> list[None]
         for k in items
     ]
     connection.execute(insert(attachments), rows)
+    return [None] * len(items)
+
+
+def drop_attachment(connection: Connection, items: Sequence[str]) -> list[None]:
+    """`items` are tokens."""
+    connection.execute(delete(attachments).where(attachments.c.token.in_(items)))
     return [None] * len(items)
 
 

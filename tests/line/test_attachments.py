@@ -157,6 +157,11 @@ async def test_the_same_file_sent_again_at_once_is_a_repeat(tmp_path: Path) -> N
             assert (await upload(site, "a.png", content, messageNumber="1"))[0] == 200
         await site.settle()
         assert len(fake.received) == 2
+        # Who asks to be forgotten is so: no copy is left that no event tells of.
+        tokens = {row.token for row in site.rows("SELECT token FROM attachments")}
+        assert {file.name for file in (tmp_path / "data" / "attachments").iterdir()} == tokens
+        assert {told(site)[3].split("/")[2]} < tokens
+        assert len(tokens) == 2
 
 
 async def test_files_that_come_together_are_kept_apart(tmp_path: Path) -> None:
