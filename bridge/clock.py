@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 
@@ -24,16 +25,11 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock. It is asked several times for every event, so there is nothing in between."""
 
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def worked(self) -> float:
-        return time.thread_time()
+    now = staticmethod(partial(datetime.now, UTC))
+    monotonic = staticmethod(time.monotonic)
+    worked = staticmethod(time.thread_time)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

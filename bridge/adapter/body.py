@@ -10,7 +10,7 @@ DEEPEST = 20
 
 def media_type(content_type: str) -> str:
     """The header `content-type` without its parameters, in lower case; "" where there is none."""
-    return content_type.partition(";")[0].strip().lower()
+    return content_type if content_type == "application/json" else content_type.partition(";")[0].strip().lower()
 
 
 def read_json(body: bytes | str, what: str = "body") -> object:

@@ -168,7 +168,7 @@ class Behaviour:
         """Write it all down on the page."""
         rules: tuple[str, ...] = ()
         traced = tuple(trace)
-        if matched is not None:
+        if matched is not None and matched.trace:
             rules = tuple([one.rule.name for one in matched.matches])
             traced += matched.trace
         timers = () if done is None else done.timers

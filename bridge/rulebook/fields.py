@@ -147,9 +147,13 @@ def _digger(read: Read, path: tuple[str, ...]) -> Read:
     return dig
 
 
+# A dict most often; to find out whether something else is a mapping takes ten times as long.
+_MAPPINGS = (dict, Mapping)
+
+
 def _step(value: object, part: str) -> object:
     """One step into what a platform sent: a key of a mapping, or a number (from 0) of a list."""
-    if isinstance(value, Mapping):
+    if isinstance(value, _MAPPINGS):
         return value.get(part)
     if isinstance(value, list | tuple) and part.isdecimal() and len(part) < 7 and int(part) < len(value):
         return value[int(part)]

@@ -45,7 +45,11 @@ NOTHING_TO_SAY = dump(NOTHING)
 
 def event_row(number: int, mark: str, event: Event, received_at: int, trace: object) -> Row:
     """All columns of the table. `mark` is the event's identity."""
-    return number, mark, event.account, event.conversation, event.kind, received_at, dump(event), dump(trace)
+    traced = dump(trace) if trace else _NO_TRACE
+    return number, mark, event.account, event.conversation, event.kind, received_at, dump(event), traced
+
+
+_NO_TRACE = dump(())
 
 
 def event_from(body: str) -> Event:

@@ -78,9 +78,7 @@ def parse(webhook: Webhook, account: OmnideskAccount) -> Notice:
     operation = find(webhook.operation, webhook.method)
     if operation.file is None:
         _check_size(len(webhook.body))
-    body = Body()
-    if operation.method == "POST":
-        body = read_body(webhook.headers.get("content-type", ""), webhook.body)
+    body = read_body(webhook.headers.get("content-type", ""), webhook.body) if operation.method == "POST" else Body()
     given = body.fields
     if operation.file is not None:
         _check_size(len(webhook.body) - file_size(body))
