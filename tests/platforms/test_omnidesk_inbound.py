@@ -108,7 +108,8 @@ def test_a_repeat_has_another_boundary() -> None:
 def test_operations_never_share_a_key() -> None:
     operations = [name for name, fields in FIELDS.items() if "chatSessionID" in fields]
     events = [parse(a_call(name)).events[0] for name in operations]
-    assert [event.key.partition(":")[0] for event in events] == operations
+    assert [event.key.partition(":")[0] for event in events] == [event.kind for event in events]
+    assert len({event.key for event in events}) == len(operations)
     assert {event.repeat_within for event in events} == {TEN_SECONDS}
 
 

@@ -214,7 +214,7 @@ def _event(
         kind=kind,
         sender="contact",
         conversation=session,
-        key=f"{call.webhook.operation}:{key or _digest(_canonical(call.raw), *content)}",
+        key=f"{kind}:{key or _digest(_canonical(call.raw), *content)}",
         at=call.webhook.received_at,
         repeat_within=None if key else REPEAT_WITHIN,
         address={"session": session, "chat_server": call.chat_server},
