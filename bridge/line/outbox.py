@@ -227,4 +227,4 @@ class Full:
     def __contains__(self, one: object) -> bool:
         if not isinstance(one, tuple) or (outbox := self._outboxes.get(one[0])) is None:
             return False
-        return any(urgency == one[1] and outbox.full(urgency) for urgency in URGENCIES)
+        return outbox.full(one[1])
