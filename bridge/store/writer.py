@@ -154,6 +154,9 @@ class Writer:
         except Exception as raised:  # noqa: BLE001 - whatever it raises belongs to its caller, not to the loop
             job.error = raised
             _resolve([job])
+            # The error has this frame in its traceback. If the frame had the job, all that was given would stay until
+            # the garbage collector comes, which is seldom.
+            del job
             return
         if isinstance(item, Needless):
             job.result = item.result

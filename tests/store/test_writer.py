@@ -1,8 +1,10 @@
 """Group commit: one transaction for all that waits, and nobody pays for another's fault."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,30 @@ async def test_what_preparing_finds_is_given_out_and_nothing_written(store: Stor
     )
     assert (found[0], str(found[1]), found[2:]) == (2, "-1 is no number of a key", [0, 2])
     assert await store.read(count) == 2
+
+
+class Given:
+    """What is large, as a body may be."""
+
+
+async def test_nothing_is_left_of_what_preparing_refused(store: Store) -> None:
+    def refuse(given: Given) -> str:
+        raise ValueError("no")
+
+    def kept() -> int:
+        return sum(isinstance(one, Given) for one in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            with suppress(ValueError):
+                await store.prepare_and_write(refuse, Given(), keep)
+        # Who is woken by a future still has it in hand.
+        await asyncio.sleep(0)
+        assert kept() == 0
+    finally:
+        gc.enable()
 
 
 async def test_preparing_waits_for_no_transaction(store: Store) -> None:
