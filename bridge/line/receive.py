@@ -25,9 +25,11 @@ BODY_WITHIN = 20.0
 """Seconds in which a request's body must have come."""
 MOST_WAITING = 10_000
 """Events that may wait for their commit; beyond it senders are asked to come again."""
+SMALL = 16_384
+"""Bytes of a body that may be here without being counted. Nearly all are smaller, and come with the head."""
 LARGEST_AT_ONCE = 16
-"""As much as so many bodies of the largest size may be half here; beyond it senders are asked to come again. A body
-that is packed takes a thousand times less to send than to keep."""
+"""As much as so many bodies of the largest size may be on their way, or here and not answered yet; beyond it senders
+are asked to come again. A body that is packed takes a thousand times less to send than to keep."""
 
 
 class Receiver:
@@ -80,17 +82,20 @@ class Receiver:
         platforms = [adapter.name for adapter in owners]
         words = owners[0].refuse if len(owners) == 1 else problem
         most = self._max_attachment if route.uploads else self._max_body
+        small = min(most, SMALL)
 
         async def take(request: web.BaseRequest, parts: Parts) -> web.StreamResponse:
-            began = self._clock.monotonic()
+            began, held = self._clock.monotonic(), 0
             try:
                 if self._store.waiting >= MOST_WAITING:
                     raise Refused(429, "too many events are waiting; send it again", retry_after=1)
-                body = _at_hand(request, most)
+                body = _at_hand(request, small)
                 if body is None:
                     # For whom no account knows, nothing is kept.
                     self._accounts.find(platforms, self._webhook(request, parts, b""))
                     body = await self._body(request, most)
+                    held = len(body)
+                    self._held += held
                 webhook = self._webhook(request, parts, body)
                 known = self._accounts.find(platforms, webhook)
                 if route.what == "stream":
@@ -106,6 +111,8 @@ class Receiver:
                 log().error("not accepted", route=route.path, error=str(error))
                 self._metrics.refused(503)
                 return refuse(words, Refused(503, "the event could not be kept; send it again", retry_after=5))
+            finally:
+                self._held -= held
             return response
 
         return take
@@ -162,7 +169,7 @@ class Receiver:
 
 
 def _at_hand(request: web.BaseRequest, most: int) -> bytes | None:
-    """The body where all of it came with the head, as that of nearly all webhooks does."""
+    """The body where it is small and all of it came with the head, as that of nearly all webhooks does."""
     content = request.content
     return content.read_nowait() if content.is_eof() and content.total_bytes <= most else None
 

@@ -4,13 +4,16 @@ import asyncio
 import gzip
 import json
 import logging
+import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import aiohttp
 import pytest
+from sqlalchemy import Connection
 
 from bridge.app.listening import Patience
 from bridge.line.receive import LARGEST_AT_ONCE
@@ -71,6 +74,15 @@ def chunks(data: bytes, size: int = 16_384) -> Iterator[bytes]:
 def test_a_body_may_be_as_large_as_the_setting_says(served: Served) -> None:
     """An attachment's is larger; the path of both is the same, so what is no attachment is refused after it came."""
     assert ask(served, MESSAGE, padded(served, MAX_BODY)).status == 200
+
+
+async def test_the_setting_may_be_small(tmp_path: Path) -> None:
+    limits = '[server]\nmax_body = "500 B"\nmax_attachment = "500 B"\n'
+    async with ChatServer() as fake, a_bridge(tmp_path, limits + site(fake)) as bridge:
+        for size, status in ((500, 400), (501, 413)):
+            url, headers = f"{bridge.running.url}{MESSAGE}", {"apiKey": KEY, "Content-Type": JSON}
+            async with bridge.client.post(url, data=b"x" * size, headers=headers) as answer:
+                assert answer.status == status
 
 
 def test_a_body_that_is_too_large_is_refused_by_its_length_alone(served: Served) -> None:
@@ -172,6 +184,38 @@ async def test_more_large_bodies_than_there_is_room_for_are_asked_to_come_again(
                 writer.write(body[-1:])
                 assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
                 writer.close()
+
+
+async def test_large_bodies_count_until_they_are_answered(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def wait(connection: Connection, items: Sequence[None]) -> Sequence[None]:
+        over.wait(PATIENCE)
+        return items
+
+    async with ChatServer() as fake, a_bridge(tmp_path, LIMITS + site(fake)) as bridge:
+
+        async def upload(number: int) -> int:
+            query = {"chatServer": fake.url, "chatSessionID": f"session-{number:04}", "chatAccountToken": "tok1234567"}
+            form = aiohttp.FormData()
+            form.add_field("file", b"x" * (MAX_ATTACHMENT - 1000), filename="a.txt")
+            url = f"{bridge.running.url}/api/v2/chat/addAttachment"
+            async with bridge.client.post(url, data=form, params=query, headers={"apiKey": KEY}) as answer:
+                return answer.status
+
+        store = bridge.running.store
+        slow = store.write(wait, None)
+        while store.waiting:
+            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE):
+            waiting = [asyncio.create_task(upload(number)) for number in range(LARGEST_AT_ONCE)]
+            while store.waiting < LARGEST_AT_ONCE:
+                await asyncio.sleep(0)
+            assert await upload(LARGEST_AT_ONCE) == 429
+            over.set()
+            assert await asyncio.gather(*waiting) == [200] * LARGEST_AT_ONCE
+            await slow
+            assert await upload(LARGEST_AT_ONCE) == 200
 
 
 def test_a_packed_body_is_taken(served: Served) -> None:
