@@ -81,7 +81,8 @@ class Receiver:
             return show
         platforms = [adapter.name for adapter in owners]
         words = owners[0].refuse if len(owners) == 1 else problem
-        most = self._max_attachment if route.uploads else self._max_body
+        # A stream lasts for hours, and so would what came with its request.
+        most = 0 if route.what == "stream" else self._max_attachment if route.uploads else self._max_body
         small = min(most, SMALL)
 
         async def take(request: web.BaseRequest, parts: Parts) -> web.StreamResponse:

@@ -134,6 +134,15 @@ async def test_without_a_session_there_is_no_mailbox(tmp_path: Path, session: st
         assert stream.status == status
 
 
+@pytest.mark.parametrize("body", [b"x", b"x" * 100_000])
+async def test_a_request_for_a_stream_has_no_body(tmp_path: Path, body: bytes) -> None:
+    """It would stay in the memory for as long as the stream does."""
+    async with a_bridge(tmp_path, WEBCHAT) as bridge:
+        url, headers = f"{bridge.running.url}/chat/stream", {"x-chat-session": SESSION}
+        async with bridge.client.get(url, headers=headers, data=body) as answer:
+            assert answer.status == 413
+
+
 async def test_who_asks_for_the_head_alone_gets_no_mail_and_is_answered_again(tmp_path: Path) -> None:
     async with a_bridge(tmp_path, WEBCHAT) as bridge:
         await write(bridge, "one")
