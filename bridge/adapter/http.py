@@ -152,10 +152,12 @@ class Door:
         finally:
             steps.close()
 
-    async def _in_turn(self, call: HttpCall, turn: Callable[[], Awaitable[None]], timeout: timedelta) -> HttpAnswer:
+    def _in_turn(
+        self, call: HttpCall, turn: Callable[[], Awaitable[None]], timeout: timedelta
+    ) -> Awaitable[HttpAnswer]:
         if isinstance(call, ConfidentialCall):
-            return await self._together(call, turn, timeout)
-        return await self._after(turn, call, timeout)
+            return self._together(call, turn, timeout)
+        return self._after(turn, call, timeout)
 
     async def _together(
         self, call: ConfidentialCall, turn: Callable[[], Awaitable[None]], timeout: timedelta

@@ -52,9 +52,9 @@ class Attempts:
         self._files = files
         self._clock = clock
 
-    async def make(self, delivery: Delivery, known: Known, turn: Turn) -> Attempt:
+    def make(self, delivery: Delivery, known: Known, turn: Turn) -> Awaitable[Attempt]:
         """Send a reply, or do an operation."""
-        return await self._made(delivery, known, turn, _steps)
+        return self._made(delivery, known, turn, _steps)
 
     async def ask(self, delivery: Delivery, known: Known, turn: Turn) -> Attempt | None:
         """Ask the platform what came of an earlier attempt; None where there is no doubt, or nobody to ask.
