@@ -18,7 +18,7 @@ from bridge.settings import Listen
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether an error is one of ours. What scanners send instead of HTTP, or packed in another way than they say, is
+    """Whether an error is one of ours. What scanners send instead of HTTP, or chunked in another way than they say, is
     answered with 400, and that is all: it could fill the log, and its first line may carry a secret."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
@@ -54,6 +54,8 @@ async def listening(routes: Routes, listen: Listen, mailboxes: Mailboxes, patien
         logger=_LOGGER,
         keepalive_timeout=patience.head,
         lingering_time=patience.linger,
+        # It would unpack what nobody has asked for, and stop for nobody meanwhile; see line/unpack.py.
+        auto_decompress=False,
     )
     runner = web.ServerRunner(server, shutdown_timeout=patience.grace)
     await runner.setup()

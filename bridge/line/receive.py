@@ -18,6 +18,7 @@ from bridge.line.remote import remote_of
 from bridge.line.respond import refuse, respond, whole
 from bridge.line.routes import Handler, Parts, Way
 from bridge.line.stream import Mailboxes
+from bridge.line.unpack import unpack
 from bridge.observe import Metrics, log
 from bridge.store.store import Store
 
@@ -90,11 +91,12 @@ class Receiver:
             try:
                 if self._store.waiting >= MOST_WAITING:
                     raise Refused(429, "too many events are waiting; send it again", retry_after=1)
-                body = _at_hand(request, small)
+                coding = request.headers.get("Content-Encoding")
+                body = None if coding else _at_hand(request, small)
                 if body is None:
                     # For whom no account knows, nothing is kept.
                     self._accounts.find(platforms, self._webhook(request, parts, b""))
-                    body = await self._body(request, most)
+                    body = unpack(await self._body(request, most), coding or "", most)
                     held = len(body)
                     self._held += held
                 webhook = self._webhook(request, parts, body)
