@@ -18,7 +18,7 @@ from bridge.errors import StoreError
 from bridge.line.routes import Parts, Way
 from bridge.model.event import Attachment
 from bridge.observe import log
-from bridge.store.look import Kept, attachment_by_token, drop_attachment, keep_attachment
+from bridge.store.look import Kept, attachment_by_token
 from bridge.store.store import Store
 
 UNKNOWN_TYPE = "application/octet-stream"
@@ -45,36 +45,25 @@ class Attachments:
     def routes(self) -> list[Way]:
         return [Way("GET", _PATH, self.serve)]
 
-    async def keep(self, account: str, upload: Upload) -> Attachment:
-        """Write the file and its row, both durable when this returns. The type is what the bytes say it is.
+    async def keep(self, account: str, upload: Upload) -> tuple[Attachment, Kept]:
+        """Write the file, durable when this returns; its row is written with the event that it belongs to.
 
-        Raises StoreError: there is no room, or no right to write.
+        The type is what the bytes say it is. Raises StoreError: there is no room, or no right to write.
         """
         token = self._chance.token()
         kind = await asyncio.to_thread(self._write, token, upload.content)
         kept = Kept(
             token=token, account=account, name=upload.name, type=kind, size=len(upload.content), at=self._clock.now()
         )
-        try:
-            await self._store.write(keep_attachment, kept)
-        except StoreError:
-            # Nobody would find it again: files are deleted by their rows.
-            (self._directory / token).unlink(missing_ok=True)
-            raise
         url = f"{self._public_url}/attachments/{token}/{quote(upload.name, safe='')}"
-        return Attachment(name=upload.name, type=kind, size=len(upload.content), url=url)
+        return Attachment(name=upload.name, type=kind, size=len(upload.content), url=url), kept
 
-    async def drop(self, attachment: Attachment) -> None:
-        """Delete what `keep` has kept, because it was here already. Failing that, it goes with all else that is old."""
-        token = self._token(attachment.url or "")
-        if token is None:
-            return
-        try:
-            # The file first, for it is found by its row.
-            (self._directory / token).unlink(missing_ok=True)
-            await self._store.write(drop_attachment, token)
-        except (OSError, StoreError) as error:
-            log().warning("the second copy of an attachment could not be deleted", error=str(error))
+    async def discard(self, kept: Kept) -> None:
+        """Delete a file whose event was not recorded, unless it was after all, when nobody could say. What cannot be
+        found out now, housekeeping does later."""
+        with suppress(StoreError, OSError):
+            if await self._store.read(lambda connection: attachment_by_token(connection, kept.token)) is None:
+                (self._directory / kept.token).unlink(missing_ok=True)
 
     def _write(self, token: str, content: bytes) -> str:
         path = self._directory / token

@@ -15,11 +15,12 @@ from bridge.line.accounts import Accounts, Known
 from bridge.line.answer import Answerer
 from bridge.line.decide import Behaviour, Verdict
 from bridge.line.deliver import Deliverer
-from bridge.line.normalise import Normaliser
+from bridge.line.normalise import Normal, Normaliser
 from bridge.model.delivery import Delivery
 from bridge.model.event import Event
 from bridge.observe import Metrics, log
 from bridge.store.ledger import Ledger
+from bridge.store.look import keep_attachment
 from bridge.store.rows import conversation_key
 from bridge.store.store import Store
 from bridge.store.writer import Needless
@@ -76,9 +77,7 @@ class Line:
         known.adapter.verify(webhook, known.account)
         taken = await self._store.prepare_and_write(self._normalise, (webhook, known), self._decide)
         if taken.notice.uploads:
-            taken = await self._store.write(self._decide, await self._normaliser.keep(taken.notice, known))
-            if not taken.decision.events:
-                await self._normaliser.drop(taken.notice)
+            taken = await self._with_files(taken.notice, known)
         notice, decision, answer = taken.notice, taken.decision, taken.notice.answer
         if decision.events or decision.repeats:
             self._note(known, notice.events, decision)
@@ -100,18 +99,35 @@ class Line:
         self._count(decision)
         self._deliverer.take(decision.deliveries)
 
-    def _normalise(self, received: tuple[Webhook, Known]) -> "Notice | Needless[_Taken]":
+    def _normalise(self, received: tuple[Webhook, Known]) -> "Normal | Needless[_Taken]":
         """The notice in a webhook, where nothing is to be done before what it tells is decided."""
         notice = self._normaliser.normalise(*received)
-        return notice if notice.events and not notice.uploads else Needless(_Taken(notice=notice))
+        if notice.uploads or not notice.events:
+            return Needless(_Taken(notice=notice))
+        return Normal(notice=notice)
 
-    def _decide(self, connection: Connection, notices: Sequence[Notice]) -> "list[_Taken]":
+    async def _with_files(self, notice: Notice, known: Known) -> "_Taken":
+        """Decide about what comes with files: they are on the disk before their event is."""
+        normal = await self._normaliser.keep(notice, known)
+        recorded = False
+        try:
+            taken = await self._store.write(self._decide, normal)
+            recorded = bool(taken.decision.events)
+        finally:
+            if not recorded:
+                await self._normaliser.discard(normal.files)
+        return taken
+
+    def _decide(self, connection: Connection, waiting: Sequence[Normal]) -> "list[_Taken]":
         """Look at every waiting event in the order they came, in the one transaction that they share."""
         behaviour, now = self.behaviour, self._clock.now()
-        ledger = Ledger(connection, [event for notice in notices for event in notice.events], now)
-        verdicts = [[behaviour.decide(ledger, event) for event in notice.events] for notice in notices]
+        ledger = Ledger(connection, [event for one in waiting for event in one.notice.events], now)
+        verdicts = [[behaviour.decide(ledger, event) for event in one.notice.events] for one in waiting]
         decisions = self._written(verdicts, ledger)
-        return [_Taken(notice=notice, decision=decision) for notice, decision in zip(notices, decisions, strict=True)]
+        files = [file for one, done in zip(waiting, decisions, strict=True) if done.events for file in one.files]
+        if files:
+            keep_attachment(connection, files)
+        return [_Taken(notice=one.notice, decision=done) for one, done in zip(waiting, decisions, strict=True)]
 
     def _wake(self, connection: Connection, keys: Sequence[str]) -> list[Decision]:
         """Look at conversations that have a timer which is due."""

@@ -1,5 +1,8 @@
 """Normalise: a webhook becomes events, with its files kept, and the answer its platform expects."""
 
+from collections.abc import Sequence
+
+from msgspec import Struct
 from msgspec.structs import replace
 
 from bridge.adapter.protocol import Notice, Standing, Webhook
@@ -8,8 +11,15 @@ from bridge.line.accounts import Known
 from bridge.line.attachments import Attachments
 from bridge.model.event import Event, whole
 from bridge.model.rule import Rulebook
-from bridge.store.look import count_open
+from bridge.store.look import Kept, count_open
 from bridge.store.store import Store
+
+
+class Normal(Struct, frozen=True, kw_only=True):
+    """A notice whose events are whole, and the files that were kept for them."""
+
+    notice: Notice
+    files: tuple[Kept, ...] = ()
 
 
 class Normaliser:
@@ -27,21 +37,23 @@ class Normaliser:
         events = tuple(map(whole, notice.events))
         return notice if events == notice.events else replace(notice, events=events)
 
-    async def keep(self, notice: Notice, known: Known) -> Notice:
-        """The notice with its uploads kept on disk, its events whole. Raises StoreError."""
+    async def keep(self, notice: Notice, known: Known) -> Normal:
+        """The same with its uploads kept on disk, its events whole. Raises StoreError."""
         uploads = iter(notice.uploads)
-        kept: list[Event] = []
+        events: list[Event] = []
+        files: list[Kept] = []
         for event in notice.events:
             if event.kind == "attachment" and (upload := next(uploads, None)) is not None:
-                event = replace(event, attachment=await self._attachments.keep(known.account.name, upload))
-            kept.append(whole(event))
-        return replace(notice, events=tuple(kept), uploads=())
+                attachment, kept = await self._attachments.keep(known.account.name, upload)
+                event = replace(event, attachment=attachment)
+                files.append(kept)
+            events.append(whole(event))
+        return Normal(notice=replace(notice, events=tuple(events), uploads=()), files=tuple(files))
 
-    async def drop(self, notice: Notice) -> None:
-        """Delete the uploads of a notice of which all was a repeat: they are here already."""
-        for event in notice.events:
-            if event.attachment is not None:
-                await self._attachments.drop(event.attachment)
+    async def discard(self, files: Sequence[Kept]) -> None:
+        """Delete files whose event was not recorded: it was a repeat, or could not be."""
+        for kept in files:
+            await self._attachments.discard(kept)
 
     async def standing(self, known: Known, rulebook: Rulebook) -> Standing:
         """What the bridge knows of the account now."""

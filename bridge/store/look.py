@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import Connection, func, insert, select, text
 
 from bridge.clock import from_ms, to_ms
 from bridge.store.insert import insert_unless_there
@@ -51,10 +51,15 @@ def keep_attachment(connection: Connection, items: Sequence[Kept]) -> list[None]
     return [None] * len(items)
 
 
-def drop_attachment(connection: Connection, items: Sequence[str]) -> list[None]:
-    """`items` are tokens."""
-    connection.execute(delete(attachments).where(attachments.c.token.in_(items)))
-    return [None] * len(items)
+def attachments_among(connection: Connection, tokens: Sequence[str]) -> frozenset[str]:
+    """Those of the tokens that are an attachment's."""
+    return frozenset(connection.scalars(select(attachments.c.token).where(attachments.c.token.in_(tokens))))
+
+
+def oldest_attachment(connection: Connection) -> datetime | None:
+    """When the oldest of them was kept."""
+    at = connection.scalar(select(func.min(attachments.c.at)))
+    return None if at is None else from_ms(at)
 
 
 def attachment_by_token(connection: Connection, token: str) -> Kept | None:

@@ -212,7 +212,7 @@ async def test_while_the_store_cannot_be_read_a_file_is_to_be_asked_for_again(tm
             assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
 
 
-async def test_of_a_file_that_could_not_be_noted_nothing_is_left(tmp_path: Path) -> None:
+async def test_of_a_file_whose_event_could_not_be_kept_nothing_is_left(tmp_path: Path) -> None:
     def rename(before: str, after: str) -> Callable[[Connection, Sequence[None]], list[None]]:
         def work(connection: Connection, items: Sequence[None]) -> list[None]:
             connection.exec_driver_sql(f"ALTER TABLE {before} RENAME TO {after}")
@@ -223,9 +223,10 @@ async def test_of_a_file_that_could_not_be_noted_nothing_is_left(tmp_path: Path)
     async with a_site(tmp_path, TELL) as (site, _):
         [(_, _, database)] = site.rows("PRAGMA database_list")
         folder = Path(database).parent / "attachments"
-        await site.running.store.write(rename("attachments", "lost"), None)
+        await site.running.store.write(rename("events", "lost"), None)
         assert await upload(site, "photo.png", PNG) == (503, "the event could not be kept; send it again")
         assert list(folder.iterdir()) == []
-        await site.running.store.write(rename("lost", "attachments"), None)
+        assert site.rows("SELECT token FROM attachments") == []
+        await site.running.store.write(rename("lost", "events"), None)
         assert await upload(site, "photo.png", PNG) == (200, "Attachment added.")
         assert [one.name for one in folder.iterdir()] == [told(site)[3].split("/")[2]]

@@ -1,6 +1,7 @@
 """Housekeeping: what is older than the retention goes, and nothing else."""
 
 import asyncio
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -84,6 +85,32 @@ async def test_a_file_that_cannot_be_deleted_keeps_its_row_until_it_can(tmp_path
         await clear(site, tmp_path, timedelta(days=5))
         assert counts(site)["attachments"] == 0
         assert not file.exists()
+
+
+@pytest.mark.parametrize("keep_for", [timedelta(0), timedelta(days=90)])
+async def test_a_file_that_no_row_tells_of_goes_once_it_cannot_be_about_to_have_one(
+    tmp_path: Path, keep_for: timedelta
+) -> None:
+    """The server was killed after it wrote the file; who is forgotten must not be in it for ever."""
+    async with a_site(tmp_path, RULES) as (site, _):
+        folder = tmp_path / "data" / "attachments"
+
+        def written(name: str, minutes: int) -> None:
+            (folder / name).write_bytes(PNG)
+            then = (site.clock.now() - timedelta(minutes=minutes)).timestamp()
+            os.utime(folder / name, (then, then))
+
+        folder.mkdir(parents=True)
+        written("of another store", 2000)
+        await clear(site, tmp_path, keep_for)
+        await upload(site, "known.png", PNG)
+        await site.settle()
+        (known,) = {file.name for file in folder.iterdir()} - {"of another store"}
+        site.clock.advance(7200)
+        for name, minutes in ((known, 61), ("stray", 61), ("new", 59)):
+            written(name, minutes)
+        await clear(site, tmp_path, keep_for)
+        assert {file.name for file in folder.iterdir()} == {known, "new", "of another store"}
 
 
 LATER = """
