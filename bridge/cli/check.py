@@ -13,7 +13,7 @@ from rich.text import Text
 from bridge.cli.options import Config, settings_of
 from bridge.cli.printing import explained, near, out, shown, write_json
 from bridge.clock import SystemClock
-from bridge.errors import Problem
+from bridge.errors import Place, Problem
 from bridge.lab.check import Checked
 from bridge.lab.check import check as check_rulebook
 from bridge.lab.sources import Excerpt, Sources
@@ -68,12 +68,20 @@ def _checked(settings: Settings) -> Checked:
         audiences=settings.directory,
         now=SystemClock().now(),
     )
+    if not folders.rules.exists():
+        checked = replace(checked, problems=(_missing(folders.rules), *checked.problems))
     if checked.errors:
         return checked
     renderer = Renderer(checked.templates, accounts, folders.replies_per_hour)
     behaviour = Behaviour(rulebook=checked.sound(), renderer=renderer, accounts=accounts)
     wrong = run_tests(Path(near(folders.rules)), behaviour, folders.timezone)
     return replace(checked, problems=tuple(sorted((*checked.problems, *wrong))))
+
+
+def _missing(folder: Path) -> Problem:
+    """A server would begin without any rules, and nobody be answered."""
+    message = "there is no such folder; make it, or say in rulebook.rules where the rules are"
+    return Problem(place=Place(file=near(folder), line=1, column=1), message=message)
 
 
 def _in_one_line(checked: Checked, folder: Path) -> str:

@@ -16,7 +16,7 @@ from bridge.line.answer import Answerer
 from bridge.line.decide import Behaviour, Verdict
 from bridge.line.deliver import Deliverer
 from bridge.line.normalise import Normal, Normaliser
-from bridge.model.delivery import Delivery
+from bridge.model.delivery import Delivery, Reason
 from bridge.model.event import Event
 from bridge.observe import Metrics, log
 from bridge.store.ledger import Ledger
@@ -29,13 +29,15 @@ from bridge.store.writer import Needless
 class Decision(Struct, frozen=True, kw_only=True):
     """What came of the events of one webhook: their numbers, the rules that fired, what may be delivered at once.
 
-    `held` counts the replies that were kept back; `ordered` are the operations that were ordered.
+    `held` counts the replies that were kept back; `failed` are those that could not be made, the rule of each with the
+    reason and what was wrong; `ordered` are the operations that were ordered.
     """
 
     events: tuple[int, ...] = ()
     repeats: int = 0
     rules: tuple[str, ...] = ()
     held: int = 0
+    failed: tuple[tuple[str, Reason, str], ...] = ()
     ordered: tuple[str, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
 
@@ -161,6 +163,8 @@ class Line:
             self._metrics.match(rule)
         if decision.held:
             self._metrics.held_back(decision.held)
+        for rule, reason, detail in decision.failed:
+            log().warning("not sent", _event=decision.events, rule=rule, reason=reason, detail=detail, state="dead")
 
 
 def _decision(verdicts: Sequence[Verdict | None], claimed: Mapping[int | None, Sequence[Delivery]]) -> Decision:
@@ -168,6 +172,7 @@ def _decision(verdicts: Sequence[Verdict | None], claimed: Mapping[int | None, S
     events: list[int] = []
     rules: list[str] = []
     ordered: list[str] = []
+    failed: list[tuple[str, Reason, str]] = []
     deliveries: list[Delivery] = []
     held = 0
     for verdict in verdicts:
@@ -181,11 +186,14 @@ def _decision(verdicts: Sequence[Verdict | None], claimed: Mapping[int | None, S
                 ordered.append(one.command.operation)
             if one.held is not None:
                 held += 1
+            if one.fault is not None:
+                failed.append((one.rule, *one.fault))
     return Decision(
         events=tuple(events),
         repeats=len(verdicts) - len(events),
         rules=tuple(rules),
         held=held,
+        failed=tuple(failed),
         ordered=tuple(ordered),
         deliveries=tuple(deliveries),
     )

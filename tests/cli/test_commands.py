@@ -173,6 +173,10 @@ def test_check_of_what_is_sound(tmp_path: Path) -> None:
 def test_check_where_there_are_no_rules(tmp_path: Path) -> None:
     Server(tmp_path, {"bridge.toml": SETTINGS})
     done = typed(tmp_path, "check")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("rules:1:1: there is no such folder; make it, or say in rulebook.rules where")
+    (tmp_path / "rules").mkdir()
+    done = typed(tmp_path, "check")
     told = "0 rules, 0 examples: there are no rules in rules, so nothing will be answered\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
 

@@ -171,8 +171,10 @@ rules:
 """
 
 
-async def test_a_template_that_fails_costs_its_own_reply_only(tmp_path: Path) -> None:
-    """The webhook is taken; what failed is kept as a dead delivery with file, line and reason."""
+async def test_a_template_that_fails_costs_its_own_reply_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The webhook is taken; what failed is kept as a dead delivery with file, line and reason, and the log has it."""
     template = {"templates/price.md.j2": "Dear customer,\n\nit costs\n{{ 100 // (conversation.messages - 1) }}\n"}
     async with a_site(tmp_path, BROKEN, files=template) as (bridge, fake):
         await bridge.say("x")
@@ -183,6 +185,8 @@ async def test_a_template_that_fails_costs_its_own_reply_only(tmp_path: Path) ->
     assert (remember.state, remember.reason, remember.delivery.action) == ("dead", "template", "1")
     assert "rules/rules.yaml:7:" in str(remember.detail)
     assert alive.state == "sent"
+    told = [line for line in capsys.readouterr().out.splitlines() if "not sent" in line]
+    assert [str(one.detail) in line for one, line in zip((reply, remember), told, strict=True)] == [True, True]
 
 
 async def test_a_dead_reply_does_not_hold_up_its_conversation(tmp_path: Path) -> None:
