@@ -144,7 +144,7 @@ async def bridge(
             *attachments.routes(),
             *operations(store, metrics, deliverer, reloader, clock),
         ]
-        url = await stack.enter_async_context(listening(Routes(ways), settings.server.listen, mailboxes, patience))
+        url = await stack.enter_async_context(listening(Routes(ways), settings.server.listen, receiver.close, patience))
         yield Running(
             url=url,
             line=line,

@@ -3,7 +3,7 @@
 import errno
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge.errors import SettingsError
 from bridge.line.receive import BODY_WITHIN
 from bridge.line.routes import Routes
-from bridge.line.stream import HEARTBEAT, Mailboxes
+from bridge.line.stream import HEARTBEAT
 from bridge.settings import Listen
 
 
@@ -46,8 +46,13 @@ class Patience:
 
 
 @asynccontextmanager
-async def listening(routes: Routes, listen: Listen, mailboxes: Mailboxes, patience: Patience) -> AsyncIterator[str]:
-    """Serve `routes`; gives the URL where it listens. Raises SettingsError: the address cannot be had."""
+async def listening(
+    routes: Routes, listen: Listen, let_go: Callable[[], None], patience: Patience
+) -> AsyncIterator[str]:
+    """Serve `routes`; gives the URL where it listens. At the end `let_go` of those who would keep the server waiting.
+
+    Raises SettingsError: the address cannot be had.
+    """
     server = web.Server(
         routes.answer,
         access_log=None,
@@ -67,8 +72,7 @@ async def listening(routes: Routes, listen: Listen, mailboxes: Mailboxes, patien
         host, port = runner.addresses[0][:2]
         yield f"http://{Listen(host=host, port=port)}"
     finally:
-        # A stream would keep the server waiting for its end.
-        mailboxes.close()
+        let_go()
         await runner.cleanup()
 
 

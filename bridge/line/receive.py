@@ -1,24 +1,22 @@
 """Receive: an HTTP request becomes a `Webhook`, bounded in size and time, and goes to the account it is for."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
-from bridge.adapter.answers import excerpt
 from bridge.adapter.network import Network
 from bridge.adapter.protocol import Adapter, Answer, Route, Webhook, problem
 from bridge.clock import Clock
 from bridge.errors import Refused, StoreError
 from bridge.line.accounts import Accounts
+from bridge.line.bodies import SMALL, Bodies, at_hand
 from bridge.line.handle import Line
 from bridge.line.refusals import Refusals
 from bridge.line.remote import remote_of
 from bridge.line.respond import refuse, respond, whole
 from bridge.line.routes import Handler, Parts, Way
 from bridge.line.stream import Mailboxes
-from bridge.line.unpack import unpack
 from bridge.observe import Metrics, log
 from bridge.store.store import Store
 
@@ -26,11 +24,6 @@ BODY_WITHIN = 20.0
 """Seconds in which a request's body must have come."""
 MOST_WAITING = 10_000
 """Events that may wait for their commit; beyond it senders are asked to come again."""
-SMALL = 16_384
-"""Bytes of a body that may be here without being counted. Nearly all are smaller, and come with the head."""
-LARGEST_AT_ONCE = 16
-"""As much as so many bodies of the largest size may be on their way, or here and not answered yet; beyond it senders
-are asked to come again. A body that is packed takes a thousand times less to send than to keep."""
 
 
 class Receiver:
@@ -58,9 +51,7 @@ class Receiver:
         self._max_body = max_body
         self._max_attachment = max_attachment
         self._trusted_proxies = trusted_proxies
-        self._body_within = body_within
-        self._most_held = LARGEST_AT_ONCE * max(max_body, max_attachment)
-        self._held = 0
+        self._bodies = Bodies(largest=max(max_body, max_attachment), within=body_within)
 
     def routes(self) -> list[Way]:
         """The web server's routes for the platforms that have an account."""
@@ -91,14 +82,12 @@ class Receiver:
             try:
                 if self._store.waiting >= MOST_WAITING:
                     raise Refused(429, "too many events are waiting; send it again", retry_after=1)
-                coding = request.headers.get("Content-Encoding")
-                body = None if coding else _at_hand(request, small)
+                body = at_hand(request, small)
                 if body is None:
                     # For whom no account knows, nothing is kept.
                     self._accounts.find(platforms, self._webhook(request, parts, b""))
-                    body = unpack(await self._body(request, most), coding or "", most)
+                    body = await self._bodies.read(request, most)
                     held = len(body)
-                    self._held += held
                 webhook = self._webhook(request, parts, body)
                 known = self._accounts.find(platforms, webhook)
                 if route.what == "stream":
@@ -115,7 +104,7 @@ class Receiver:
                 self._metrics.refused(503)
                 return refuse(words, Refused(503, "the event could not be kept; send it again", retry_after=5))
             finally:
-                self._held -= held
+                self._bodies.answered(held)
             return response
 
         return take
@@ -144,43 +133,10 @@ class Receiver:
             return remote
         return remote_of(remote, request.headers.getall("X-Forwarded-For", ()), self._trusted_proxies)
 
-    async def _body(self, request: web.BaseRequest, most: int) -> bytes:
-        if (request.content_length or 0) > most:
-            raise Refused(413, f"the body has {request.content_length} bytes; at most {most} are taken")
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(self._body_within):
-                async for chunk in request.content.iter_any():
-                    size += len(chunk)
-                    self._held += len(chunk)
-                    if size > most:
-                        raise Refused(413, f"the body has more than {most} bytes")
-                    if self._held > self._most_held:
-                        raise Refused(429, "too many large bodies come at once; send it again", retry_after=1)
-                    chunks.append(chunk)
-        except TimeoutError:
-            raise Refused(408, f"the body did not come within {self._body_within:g} seconds") from None
-        except web.RequestPayloadError as error:
-            raise Refused(400, f"the body cannot be read: {_why(error)}") from None
-        except ConnectionError:
-            # Nobody hears this any more; it is counted, and is no failure of ours.
-            raise Refused(400, "the sender went away before all of the body had come") from None
-        finally:
-            self._held -= size
-        return b"".join(chunks)
-
-
-def _at_hand(request: web.BaseRequest, most: int) -> bytes | None:
-    """The body where it is small and all of it came with the head, as that of nearly all webhooks does."""
-    content = request.content
-    return content.read_nowait() if content.is_eof() and content.total_bytes <= most else None
-
-
-def _why(error: web.RequestPayloadError) -> str:
-    """What is wrong with the coding of a body, in the web server's words."""
-    cause = error.__cause__ or error
-    return excerpt(str(getattr(cause, "message", "") or cause).encode(errors="replace"), 200)
+    def close(self) -> None:
+        """Let go of whoever reads for hours, or is still sending: the server stops."""
+        self._mailboxes.close()
+        self._bodies.close()
 
 
 def _query(request: web.BaseRequest) -> dict[str, str]:

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Connection
 
 from bridge.app.listening import Patience
-from bridge.line.receive import LARGEST_AT_ONCE
+from bridge.line.bodies import LARGEST_AT_ONCE
 from tests.fakes.chat_server import ChatServer
 from tests.line.served import (
     JSON,
@@ -213,6 +213,22 @@ async def test_more_large_bodies_than_there_is_room_for_are_asked_to_come_again(
                 writer.write(body[-1:])
                 assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
                 writer.close()
+
+
+async def test_who_is_still_sending_when_the_server_stops_is_asked_to_send_again(tmp_path: Path) -> None:
+    async with ChatServer() as fake, asyncio.timeout(PATIENCE):
+        async with a_bridge(tmp_path, LIMITS + site(fake)) as bridge:
+            host, port = bridge.running.url.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            # What says that it may come on is the sign that it is waited for.
+            writer.write(head_of("Expect: 100-continue\r\nContent-Length: 100"))
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+            writer.write(b'{"half": ')
+        told = await reader.read()
+        writer.close()
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 1" in told
+    assert b"the server is stopping; send it again" in told
 
 
 async def test_large_bodies_count_until_they_are_answered(tmp_path: Path) -> None:
