@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from bridge.adapter.protocol import Answer, Awaited, Carried, Notice, Webhook
 from bridge.clock import Clock
+from bridge.errors import StoreError
 from bridge.line.accounts import Accounts, Known
 from bridge.line.answer import Answerer
 from bridge.line.decide import Behaviour, Verdict
@@ -19,6 +20,7 @@ from bridge.line.normalise import Normal, Normaliser
 from bridge.model.delivery import Delivery, Reason
 from bridge.model.event import Event
 from bridge.observe import Metrics, log
+from bridge.store.failures import LostError
 from bridge.store.ledger import Ledger
 from bridge.store.look import keep_attachment
 from bridge.store.rows import conversation_key
@@ -111,13 +113,16 @@ class Line:
     async def _with_files(self, notice: Notice, known: Known) -> "_Taken":
         """Decide about what comes with files: they are on the disk before their event is."""
         normal = await self._normaliser.keep(notice, known)
-        recorded = False
         try:
             taken = await self._store.write(self._decide, normal)
-            recorded = bool(taken.decision.events)
-        finally:
-            if not recorded:
-                await self._normaliser.discard(normal.files)
+        except LostError:
+            # Nobody can say whether the event was recorded; housekeeping finds out.
+            raise
+        except StoreError:
+            await self._normaliser.discard(normal.files)
+            raise
+        if not taken.decision.events:
+            await self._normaliser.discard(normal.files)
         return taken
 
     def _decide(self, connection: Connection, waiting: Sequence[Normal]) -> "list[_Taken]":
