@@ -47,6 +47,10 @@ def first_problem(error: ValidationError, *around: str) -> str:
     return f"{where}: {first['msg'].removeprefix('Value error, ')}"[:300]
 
 
+_Quiet = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(seconds=10)), _text_as(parse_duration)]
+"""The bounds come first: of those behind the reading of a text, pydantic tells in the words of Python."""
+
+
 class Account(Options):
     """One configured identity on a platform. A platform's own account adds its options to these.
 
@@ -58,12 +62,12 @@ class Account(Options):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     platform: str
     base_url: str | None = None
-    timeout: Duration = timedelta(seconds=15)
+    timeout: Duration = Field(default=timedelta(seconds=15), gt=timedelta(0))
     budget: RateOption | None = None
-    expires: Duration = timedelta(hours=1)
+    expires: Duration = Field(default=timedelta(hours=1), gt=timedelta(0))
     on_unknown: OnUnknown = "resend"
     max_in_flight: int = Field(default=16, ge=1, le=1000)
-    burst: Duration | None = Field(default=None, gt=timedelta(0), le=timedelta(seconds=10))
+    burst: _Quiet | None = None
     """How long a contact must be quiet before their messages are answered, all as one; none: each at once."""
     identity: dict[str, str] = Field(default_factory=dict)
     reply_via: str | None = None

@@ -32,6 +32,8 @@ from bridge.rulebook.yaml import Node
 CALL = "webhook.call"
 """The operation that `call` is."""
 
+_NAMES = ("account", "via")
+
 MOST_NESTED = 5
 """How many actions (`after`, `then`) may stand around an action."""
 
@@ -64,7 +66,7 @@ def _limit(form: RuleForm) -> Limit | None:
 
 
 def _places(node: Node, without: tuple[str, ...] = ()) -> dict[str, Place]:
-    """Where each key below `node` stands, by its path."""
+    """Where each key below `node` stands, by its path; of what names an account, the name."""
     places: dict[str, Place] = {}
     waiting = [("", node, without)]
     while waiting:
@@ -72,7 +74,7 @@ def _places(node: Node, without: tuple[str, ...] = ()) -> dict[str, Place]:
         for key, inner in node.inside.items():
             if key not in without:
                 path = f"{before}{key}"
-                places[path] = node.keys[key] if isinstance(key, str) else inner.place
+                places[path] = node.keys[key] if isinstance(key, str) and path not in _NAMES else inner.place
                 if inner.inside:
                     waiting.append((f"{path}.", inner, ()))
     return places

@@ -101,8 +101,9 @@ def build(
         *duplicates(((one.name, one.place) for one in making.broadcasts), "broadcast"),
         *_unknown_broadcasts(rules, making.broadcast_names),
     ]
-    if any(not problem.warning for problem in problems):
-        return None, tuple(sorted(problems))
+    if wrong := {problem.place for problem in problems if not problem.warning}:
+        # What is wrong at a place says more than what is suspicious there.
+        return None, tuple(sorted(one for one in problems if not one.warning or one.place not in wrong))
     problems += lint(rules)
     rulebook = Rulebook(
         version=_version(files),
@@ -151,7 +152,7 @@ class _Making:
 
     def read(self, name: str, content: bytes) -> Node | None:
         try:
-            return read(content, name)
+            return read(content, name, self.problems)
         except RulebookError as error:
             self.problems.extend(error.problems)
             return None

@@ -143,19 +143,22 @@ def _field(name: str, form: MatcherForm, node: Node, compiling: Compiling) -> li
         try:
             parts.append(_part(field, word, wanted))
         except ValueError as error:
-            compiling.wrong(_item_place(node.at(name, word), field, wanted), str(error))
+            asked = node.at(name, word)
+            misfit = _misfit(asked, field, wanted) if word in ("is", "in") else None
+            compiling.wrong(*misfit or (asked.place, str(error)))
     return parts
 
 
-def _item_place(node: Node, field: Field, wanted: object) -> Place:
-    """The place of a value, or of the first item of a list that does not fit by itself."""
-    if isinstance(wanted, list) and isinstance(node.value, list):
-        for number, item in enumerate(wanted):
-            try:
-                _identity(field, item)
-            except ValueError:
-                return node.at(number).place
-    return node.place
+def _misfit(node: Node, field: Field, wanted: object) -> tuple[Place, str] | None:
+    """The place of a value, or of the first item of a list, that does not fit by itself, and why."""
+    several = isinstance(wanted, list) and isinstance(node.value, list)
+    for number, value in enumerate(wanted if isinstance(wanted, list) else [wanted]):
+        item = node.at(number) if several else node
+        try:
+            _identity(field, value, item.written)
+        except ValueError as error:
+            return item.place, str(error)
+    return None
 
 
 def _part(field: Field, word: str, wanted: object) -> Part:
@@ -183,7 +186,7 @@ def _matcher(field: Field, word: str, wanted: object) -> Matcher:
     return Compare(word, amount(wanted, field))
 
 
-def _identity(field: Field, value: object) -> str | int | float | bool | timedelta:
+def _identity(field: Field, value: object, written: str | None = None) -> str | int | float | bool | timedelta:
     """A value of `is` or `in` as the field holds it. Raises ValueError for one that the field can never have."""
     if field.type in ("number", "duration", "size"):
         return amount(value, field)
@@ -198,4 +201,4 @@ def _identity(field: Field, value: object) -> str | int | float | bool | timedel
         return value
     if field.type == "any" and isinstance(value, int | float):
         return value
-    raise ValueError(f'"{field.name}" is a text: put {show(value)} in quotes')
+    raise ValueError(f'"{field.name}" is a text: put {written or show(value)} in quotes')

@@ -107,7 +107,7 @@ def _problem(form: type[Form], node: Node, path: tuple[str | int, ...], detail: 
     subject = _subject(path)
     if kind == "missing":
         return Problem(place=place, message=f'{subject} needs "{loc[-1]}"')
-    return Problem(place=place, message=_sentence(subject, detail))
+    return Problem(place=place, message=_sentence(subject, detail, node.at(*path).written))
 
 
 def _unknown(forms: list[type[Form]], node: Node, path: tuple[str | int, ...]) -> Problem:
@@ -133,7 +133,8 @@ def _subject(path: tuple[str | int, ...]) -> str:
     return f'"{names[-1]}"'
 
 
-def _sentence(subject: str, detail: ErrorDetails) -> str:
+def _sentence(subject: str, detail: ErrorDetails, written: str | None) -> str:
+    """What is wrong, of a number as it was `written`."""
     kind, given = detail["type"], detail["input"]
     context: Mapping[str, Any] = detail.get("ctx", {})
     if kind in ("value_error", "assertion_error"):
@@ -141,8 +142,8 @@ def _sentence(subject: str, detail: ErrorDetails) -> str:
         return f"{subject} {message}" if message.split(" ")[0] in _VERBS else message
     if kind in _WANTED:
         quoted = isinstance(given, int | float) and kind == "string_type"
-        hint = f'; put it in quotes: "{shown(given)}"' if quoted else ""
-        return f"{subject} must be {_WANTED[kind]}, not {shown(given)}{hint}"
+        hint = f'; put it in quotes: "{written or shown(given)}"' if quoted else ""
+        return f"{subject} must be {_WANTED[kind]}, not {written or shown(given)}{hint}"
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", str(context["expected"])) or [str(context["expected"]).lower()]
         hint = did_you_mean(given, allowed) if isinstance(given, str) else ""

@@ -22,11 +22,16 @@ from yaml.events import (
 from yamlcore import CCoreLoader
 
 from bridge.errors import Place, Problem, RulebookError
+from bridge.rulebook.slips import advice
 
 MAX_FILE = 1024 * 1024
 MAX_DEPTH = 50
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CUT = re.compile(r"(?<![ \t])([ \t]+)(#[\w{]\S{0,20})")
+"""Blanks and then a # that no blank follows: to people a part of the text, to YAML a comment."""
+_LOSES = re.compile(r"[+-]?0[0-9]+|\+[0-9]{5,}")
+"""A whole number that is not written like one; a shorter +5 may well be meant as a number."""
 _LARGEST = 2**63 - 1
 _STARTS = "0123456789+-.~nNtTfF"
 """How a plain scalar begins that is no text; most begin otherwise, and need not be asked further."""
@@ -42,6 +47,7 @@ _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 class Node(Struct, kw_only=True, gc=False):
     """A piece of a file: its plain value, its place, and in a mapping or list the nodes inside and the keys' places.
 
+    A number says how it was `written`: 0123 is no 123 if it should have been a text.
     It has `gaps` where a key or a dash in it, however deep, has nothing after it.
     """
 
@@ -52,6 +58,7 @@ class Node(Struct, kw_only=True, gc=False):
     inside: Mapping[str | int, "Node"] = _NOTHING
     keys: Mapping[str, Place] = _NOTHING
     gaps: bool = False
+    written: str | None = None
 
     @property
     def place(self) -> Place:
@@ -72,22 +79,21 @@ class Node(Struct, kw_only=True, gc=False):
         return self.keys.get(key, self.place)
 
 
-def read(text: bytes, file: str) -> Node | None:
+def read(text: bytes, file: str, suspicions: list[Problem] | None = None) -> Node | None:
     """The content of a file, or None where it has none. `file` is the name that places show.
 
-    Raises RulebookError with the one problem that ended the reading.
+    Warnings are added to `suspicions`. Raises RulebookError with the one problem that ended the reading.
     """
     source = _decoded(text, file)
     loader = CCoreLoader(source)
     try:
-        return _Composer(file, loader).document()
+        return _Composer(file, loader, source, [] if suspicions is None else suspicions).document()
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file=file, line=mark.line + 1, column=mark.column + 1) if mark else _start(file)
         context = f" ({error.context})" if error.context else ""
-        hint = "; indent with blanks, never with tabs" if _tab_near(source, place.line) else ""
-        if error.problem == "found unknown escape character":
-            hint = "; a backslash in double quotes is more than itself: write patterns in single quotes"
+        step = advice(error, source)
+        hint = f"; {step}" if step else ""
         raise _wrong(place, f"not valid YAML: {error.problem}{context}{hint}") from None
     finally:
         loader.dispose()
@@ -99,11 +105,6 @@ def _start(file: str) -> Place:
 
 def _wrong(place: Place, message: str) -> RulebookError:
     return RulebookError([Problem(place=place, message=message)])
-
-
-def _tab_near(source: str, line: int) -> bool:
-    lines = source.splitlines()[max(0, line - 2) : line]
-    return any("\t" in text for text in lines)
 
 
 def _decoded(text: bytes, file: str) -> str:
@@ -134,9 +135,11 @@ class _Composer:
     PyYAML's own composer would expand aliases, recurse in C without a bound, and keep no place for a key.
     """
 
-    def __init__(self, file: str, loader: CCoreLoader) -> None:
+    def __init__(self, file: str, loader: CCoreLoader, source: str, suspicions: list[Problem]) -> None:
         self._file = file
         self._loader = loader
+        self._cuts = {found.start(): found.groups() for found in _CUT.finditer(source)} if "#" in source else {}
+        self._suspicions = suspicions
         self._next: Callable[[], Happening] = loader.get_event
         self._read: dict[str, object] = {}
 
@@ -175,6 +178,11 @@ class _Composer:
         node = Node(file=self._file, line=mark.line + 1, column=mark.column + 1)
         if isinstance(event, ScalarEvent):
             node.value = self._scalar(event)
+            if type(node.value) in (int, float):
+                node.written = event.value
+                self._look_at_number(node)
+            if self._cuts:
+                self._look_behind(event, node.value)
             return node
         if depth > MAX_DEPTH:
             raise self._wrong(event, f"nested more than {MAX_DEPTH} deep")
@@ -225,6 +233,22 @@ class _Composer:
         if text not in self._read:
             self._read[text] = self._plain(text, event)
         return self._read[text]
+
+    def _look_at_number(self, node: Node) -> None:
+        """A postal code or a telephone number that is no number loses its zero or its plus without a word."""
+        if _LOSES.fullmatch(node.written or ""):
+            message = f"{node.written} is read as the number {node.value}: put it in quotes to keep it whole"
+            self._suspicions.append(Problem(place=node.place, message=message, warning=True))
+
+    def _look_behind(self, event: Happening, value: object) -> None:
+        """A text without quotes ends where a blank and a # come, so half of it would be lost without a word."""
+        mark = event.end_mark
+        if mark.index not in self._cuts or not event.implicit[0] or not isinstance(value, str | None):
+            return
+        blanks, comment = self._cuts[mark.index]
+        place = Place(file=self._file, line=mark.line + 1, column=mark.column + len(blanks) + 1)
+        message = f"{shown(comment)} and what follows is a comment: put the text in quotes if it belongs to it"
+        self._suspicions.append(Problem(place=place, message=message, warning=True))
 
     def _plain(self, text: str, event: Happening) -> object:
         tag = self._loader.resolve(ScalarNode, text, (True, False))

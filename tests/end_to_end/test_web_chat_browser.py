@@ -6,54 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.end_to_end.server import Server
+from tests.end_to_end.visitor import FILES, PATIENCE, measure, say, texts, visit, wait_for
 from tests.fakes.chromium import chromium
-
-ROOT = Path(__file__).parents[2]
-RULES = """
-rules:
-  - name: show
-    on: message
-    when: {text: show me}
-    do:
-      - reply: {template: show.md.j2}
-    stop: true
-  - name: choose
-    on: message
-    when: {text: which plan}
-    do:
-      - reply:
-          text: "Question {{ conversation.messages }}: which plan?"
-          attachments: [{url: "https://shop.example/offer.pdf", name: The offer.pdf}]
-          quick_replies: ["Basic", "Більший план"]
-    stop: true
-  - name: ask-at-the-end
-    on: ended
-    when: {memory.ask: true}
-    do:
-      - reply: {text: "How did we do, from 1 to 5?"}
-  - name: remember-to-ask
-    on: message
-    when: {text: ask me}
-    do:
-      - remember: {ask: true}
-  - name: echo
-    on: message
-    do:
-      - reply: {template: echo.md.j2}
-"""
-TEMPLATES = {
-    "echo.md.j2": "**You said:** {{ text }}\n",
-    "show.md.j2": "See [our prices](https://shop.example/pricing), `code`:\n\n- **one** plan\n- *two*\n\n> hint\n",
-}
-PATIENCE = 60_000
-"""Milliseconds for anything to appear; the page itself waits up to 15 s between two tries."""
-expect.set_options(timeout=PATIENCE)
-
-
-FILES = {"rules/echo.yaml": RULES, **{f"templates/{name}": text for name, text in TEMPLATES.items()}}
 
 
 @pytest.fixture(scope="module")
@@ -85,28 +42,6 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     fresh.set_default_timeout(PATIENCE)
     yield fresh
     fresh.close()
-
-
-def visit(context: BrowserContext, server: Server) -> Page:
-    page = context.new_page()
-    page.goto(server.url)
-    expect(page.get_by_role("status")).to_have_text("Online")
-    return page
-
-
-def say(page: Page, text: str) -> None:
-    page.get_by_label("Message", exact=True).fill(text)
-    page.keyboard.press("Enter")
-
-
-def texts(page: Page) -> list[str]:
-    """What the log says, each entry as one text."""
-    return [text.replace("\n", " ").strip() for text in page.locator(".entry .text").all_inner_texts()]
-
-
-def wait_for(page: Page, own: int, replies: int) -> None:
-    expect(page.locator('.own[data-state="sent"]')).to_have_count(own)
-    expect(page.locator(".reply")).to_have_count(replies)
 
 
 def test_nothing_is_lost_doubled_or_out_of_order_when_the_server_is_killed(
@@ -197,8 +132,12 @@ def test_the_keyboard_alone_is_enough(server: Server, context: BrowserContext) -
     page.keyboard.press("Shift+Tab")
     expect(page.get_by_role("button", name="End chat")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Start a new chat")).to_be_focused()
+    expect(page.get_by_role("region", name="The chat has ended")).to_be_focused()
     expect(page.get_by_label("Message", exact=True)).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(page.locator(".entry")).to_have_count(3)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Start a new chat")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
     expect(page.locator(".entry")).to_have_count(0)
@@ -210,7 +149,8 @@ def test_what_is_asked_at_the_end_can_be_answered(server: Server, context: Brows
     wait_for(page, own=1, replies=1)
     page.get_by_role("button", name="End chat").click()
     wait_for(page, own=1, replies=2)
-    expect(page.get_by_role("button", name="Start a new chat")).to_be_focused()
+    expect(page.get_by_role("region", name="The chat has ended")).to_be_focused()
+    page.keyboard.press("Enter")
     say(page, "5")
     wait_for(page, own=2, replies=3)
     assert texts(page)[-3:] == ["How did we do, from 1 to 5?", "5", "You said: 5"]
@@ -284,30 +224,18 @@ def test_a_message_over_the_limit_stays_in_the_box(server: Server, context: Brow
     wait_for(page, own=1, replies=1)
 
 
-CONTRASTS = """() => {
-  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-  const paint = (colours) => {
-    canvas.clearRect(0, 0, 1, 1);
-    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
-    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  };
-  const light = (rgb) => {
-    const [r, g, b] = rgb.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
+CONTRASTS = measure("""
   const found = [];
   for (const node of document.querySelectorAll("body *")) {
     const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
     const written = own || node.placeholder || node.tagName === "svg";
     if (!written || !node.checkVisibility() || node.closest(".unseen")) continue;
-    const grounds = [];
-    for (let up = node; up; up = up.parentElement) grounds.unshift(getComputedStyle(up).backgroundColor);
     const style = getComputedStyle(node, node.placeholder ? "::placeholder" : null);
-    const [a, b] = [light(paint(grounds)), light(paint([...grounds, style.color]))].sort((x, y) => y - x);
-    found.push({ what: `${node.tagName}.${node.className.baseVal ?? node.className}`, ratio: (a + 0.05) / (b + 0.05) });
+    const what = `${node.tagName}.${node.className.baseVal ?? node.className}`;
+    found.push({ what, ratio: ratio(node, style.color) });
   }
   return found;
-}"""
+""")
 
 LABELS = """() => [...document.querySelectorAll("input, textarea, button")].map((node) => ({
   id: node.id,

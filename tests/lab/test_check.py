@@ -19,16 +19,16 @@ ROOT = Path(__file__).parents[2]
 CASES = {
     "an unknown account": (
         rule("reply: {text: hi}", account="sit"),
-        'rules/rules.yaml:4:5: rule "r": account: there is no account "sit" (did you mean "site"?)',
+        'rules/rules.yaml:4:14: rule "r": account: there is no account "sit" (did you mean "site"?)',
     ),
     "an account far from any": (
         rule("reply: {text: hi}", account="warehouse"),
-        'rules/rules.yaml:4:5: rule "r": account: there is no account "warehouse"; add [accounts.warehouse] to the'
+        'rules/rules.yaml:4:14: rule "r": account: there is no account "warehouse"; add [accounts.warehouse] to the'
         " settings",
     ),
     "an unknown via": (
         rule("reply: {text: hi, via: shoop, to: {chat: 1}}"),
-        'rules/rules.yaml:5:27: via: there is no account "shoop" (did you mean "shop"?)',
+        'rules/rules.yaml:5:32: via: there is no account "shoop" (did you mean "shop"?)',
     ),
     "an unknown word of an address": (
         rule("reply: {text: hi, via: shop, to: {chatt: 1}}"),
@@ -40,7 +40,7 @@ CASES = {
     ),
     "nobody to send to": (
         rule("reply: {text: hi, via: shop}"),
-        'rules/rules.yaml:5:27: warning: "via: shop" needs "to",'
+        'rules/rules.yaml:5:32: warning: "via: shop" needs "to",'
         " or an identity in the settings: accounts.shop.identity",
     ),
     "an unknown template": (

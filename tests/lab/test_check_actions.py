@@ -57,9 +57,9 @@ WRONG = [
     ("helpcrunch.tag: {tags: []}", "helpcrunch.tag: tags: must not be empty", 26),
     ("helpcrunch.tag: {tags: [a, {name: b, colour: red}]}", 'helpcrunch.tag knows no "colour"', 46),
     ("helpcrunch.assign: {agent: 1, to: {chatt: 1}}", 'to: helpcrunch knows no "chatt" (did you mean "chat"?)', 44),
-    ("helpcrunch.assign: {agent: 1, via: shopp}", 'via: there is no account "shopp" (did you mean "shop"?)', 39),
+    ("helpcrunch.assign: {agent: 1, via: shopp}", 'via: there is no account "shopp" (did you mean "shop"?)', 44),
     ("helpcrunch.assign: {agent: 1, via: site}",
-     '"via: site" is an account of omnidesk, and helpcrunch.assign needs another', 39),
+     '"via: site" is an account of omnidesk, and helpcrunch.assign needs another', 44),
     ("edna.block: {reason: x}",
      "edna.block: the settings have no account of edna; add one to [accounts]", 9),
     ("helpcrunch.assign: {agent: 1, remember: x}",
@@ -183,7 +183,7 @@ def test_a_rule_for_what_a_platform_never_tells_of_is_a_warning(
     tmp_path: Path, account: str, on: str, message: str | None
 ) -> None:
     problems = told(tmp_path, "remember: {a: 1}", "club", "shop", "chat", account=account, on=on)
-    assert problems == ([] if message is None else [f"4:5: warning: {message}"])
+    assert problems == ([] if message is None else [f"4:14: warning: {message}"])
 
 
 def test_a_reply_by_an_identity_needs_no_address(tmp_path: Path) -> None:

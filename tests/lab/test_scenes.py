@@ -103,7 +103,13 @@ CASES = {
         a_test("expect: nothing") + "  - name: t\n    steps: [expect: nothing]\n",
         ['5:11: another test is named "t" already, at rules/a.test.yaml:2:11: rename one'],
     ),
-    "not YAML": ("tests: [", ["2:1: not valid YAML: did not find expected node content (while parsing a flow node)"]),
+    "not YAML": (
+        "tests: [",
+        [
+            "2:1: not valid YAML: did not find expected node content (while parsing a flow node); "
+            "put the text in quotes; or a value is missing before it, or a bracket is not closed"
+        ],
+    ),
     "an empty key": (
         a_test("{message: , typing: started}", "expect: nothing"),
         ['4:10: "message" is empty: give it a value or remove it'],

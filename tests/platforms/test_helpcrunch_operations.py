@@ -62,6 +62,8 @@ async def do(fake: HelpCrunch, name: str, to: dict[str, object], /, **arguments:
         ("tag", {"tags": ["vip"]}, CHAT, ("PUT", "/customers/45/tags", {"tags": [{"name": "vip"}]})),
         ("untag", {"tags": ["vip"]}, {"customer": 45}, ("DELETE", "/customers/45/tags", {"tags": [{"name": "vip"}]})),
         ("update_customer", {"company": "Acme"}, {"user_id": "u-1"}, ("PATCH", "/customers/45", {"company": "Acme"})),
+        ("update_customer", {"phone": 49170123}, {"customer": 45}, ("PATCH", "/customers/45", {"phone": "49170123"})),
+        ("tag", {"tags": [2026]}, {"customer": 45}, ("PUT", "/customers/45/tags", {"tags": [{"name": "2026"}]})),
         ("create_customer", {"name": "Bob"}, {}, ("POST", "/customers", {"name": "Bob"})),
         (
             "send_event",
@@ -123,6 +125,8 @@ async def test_what_may_be_repeated_is_tried_again_without_an_answer_and_what_ma
         ("rate", {"rating": "good"}, "rating"),
         ("tag", {"tags": []}, "tags"),
         ("create_customer", {"locale": "ukrainian"}, "locale"),
+        ("create_customer", {"phone": True}, "phone"),
+        ("create_customer", {"phone": 4.5}, "phone"),
         ("send_event", {"name": ""}, "name"),
         ("send_event", {"name": "x", "data": {"a": [1]}}, "data"),
     ],

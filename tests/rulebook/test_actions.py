@@ -236,6 +236,7 @@ KINDS = "reply, send, remember, forget, call, broadcast, after or <platform>.<op
         ("send: {via: duty, to: {room: 1}}", 15, '"send" needs one of "text", "template", "one_of"'),
         ("reply: {text: a, one_of: [b]}", 16, 'needs one of "text", "template", "one_of", not "text" and "one_of"'),
         ("reply: {one_of: []}", 25, '"one_of" must not be empty'),
+        ("reply: {text: 0123}", 23, '"text" must be a text, not 0123; put it in quotes: "0123"'),
         ("reply: {one_of: [5]}", 26, 'the wording must be a text, not 5; put it in quotes: "5"'),
         ("reply: {one_of: [' ']}", 26, "must not be empty"),
         ("reply: {one_of: [{}]}", 26, 'the wording needs either "text" or "template"'),

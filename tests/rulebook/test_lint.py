@@ -18,7 +18,7 @@ from bridge.rulebook.groups import certain_groups
 from bridge.rulebook.imply import disjoint, implies, known_by, never_holds
 from bridge.rulebook.lint import lint, unreachable
 from bridge.rulebook.matchers import Pattern
-from tests.rulebook.books import facts, mixed, rule_when, rules_of, with_copies
+from tests.rulebook.books import facts, made, mixed, problems, rule_when, rules_of, with_copies
 from tests.rulebook.test_index import ABOUT, RULE, WHEN
 from tests.values import NOON
 
@@ -412,3 +412,23 @@ def test_a_group_that_is_told_to_be_certain_takes_part_in_every_match(pattern: s
 )
 def test_groups_that_are_certain(pattern: str, certain: set[str]) -> None:
     assert certain_groups(pattern) == certain
+
+
+def test_what_is_suspicious_in_the_yaml_is_told_unless_it_is_wrong_there() -> None:
+    rulebook, found = made("""
+rules:
+  - name: a
+    on: message
+    do:
+      - reply: {text: Your order #{{ text }} is ready
+          }
+      - remember: {code: 01067}
+""")
+    assert rulebook is not None
+    assert found == [
+        'rules/a.yaml:6:34: warning: "#{{" and what follows is a comment: put the text in quotes if it belongs to it',
+        "rules/a.yaml:8:26: warning: 01067 is read as the number 1067: put it in quotes to keep it whole",
+    ]
+    assert problems("rules: [{name: 0123, on: message, stop: true}]") == [
+        'rules/a.yaml:1:16: "name" must be a text, not 0123; put it in quotes: "0123"'
+    ]

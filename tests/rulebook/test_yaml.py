@@ -75,6 +75,100 @@ def test_what_surprises_is_refused_with_its_place(text: str, message: str) -> No
     assert message in refused(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "step"),
+    [
+        ("a: Hello: you", "1:9", 'put a text with ": " in it in quotes'),
+        ("- name a\n  on: message", "2:5", 'the line above, where a ":" may be missing'),
+        ("- name: a\n - name: b", "2:2", "mend the indentation: the list of line 1, column 1 has all its dashes"),
+        ("a:\n  b: 1\n c: 2", "3:2", "mend the indentation: the keys of line 1, column 1 stand below one another"),
+        ('a: "b" c', "1:8", "put the whole text in quotes, where something stands behind a quotation mark"),
+        ("a: 1\nb: {c: {d: 1}\ne: 2", "3:1", "close the bracket of line 2, column 4"),
+        ("a: [1,\n2\nb: 3}", "3:2", "close the bracket of line 1, column 4"),
+        ('a: {b: "say "c" to"}', "1:14", 'or quotes around a text that has ": " or quotation marks in it'),
+        ("a: {b: c: d}", "1:9", 'or quotes around a text that has ": " or quotation marks in it'),
+        ('a: 1\nb: "c\nd: 2\n', "4:1", "close the quotation mark of line 2, column 4"),
+        ("a: 'b\nc: 'd'", "2:5", "is a quotation mark missing? The one of line 1, column 4 is closed only here"),
+        ('- {a: "ц}\n- {a: "c"}', "2:8", "is a quotation mark missing? The one of line 1, column 7 is closed only"),
+        ("a: @bob", "1:4", 'a text that begins with "@" has to be in quotes'),
+        ("a: `bob`", "1:4", 'a text that begins with "`" has to be in quotes'),
+        ("a: 1\nb\n", "3:1", 'write ":" and a blank behind the key of line 2, column 1'),
+        ("a: |b", "1:5", "a text begins in the line below its | or >"),
+        ("a: & b", "1:5", "put a text that begins with & or * in quotes"),
+        ("a: ? b", "1:4", 'put a text that begins with "? " in quotes'),
+        ("a: - b", "1:4", "begin a list in a line of its own"),
+        ("a: }", "1:4", "put the text in quotes"),
+        ("a:\n\tb: 1", "2:1", "indent with blanks, never with tabs"),
+    ],
+)
+def test_yaml_that_cannot_be_read_is_told_with_the_next_step(text: str, place: str, step: str) -> None:
+    said = refused(text)
+    assert said.startswith(f"rules/a.yaml:{place}: not valid YAML: ")
+    assert step in said.partition("; ")[2]
+
+
+def test_a_tab_inside_a_text_is_not_blamed() -> None:
+    assert "tabs" not in refused("a: b\tc: d")
+
+
+def suspicions(text: str) -> list[str]:
+    found: list[Problem] = []
+    read(text.encode(), "rules/a.yaml", found)
+    assert all(problem.warning for problem in found)
+    return list(map(str, found))
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "comment"),
+    [
+        ("a: Your order #{{ text }} is ready", "1:15", "#{{"),
+        ("- a\n- Заказ \t#1234\n", "2:10", "#1234"),
+        ("a: {b: c #dd}\n}", "1:10", "#dd}"),
+        ("a:\r\n  b: one\r\n    two #three\r\n", "3:9", "#three"),
+        ("a: #1234\nb: 1", "1:4", "#1234"),
+        ("a: b #" + "1" * 100_000, "1:6", "#" + "1" * 21),
+    ],
+)
+def test_a_text_that_a_comment_cuts_off_is_suspicious(text: str, place: str, comment: str) -> None:
+    said = f'"{comment}" and what follows is a comment: put the text in quotes if it belongs to it'
+    assert suspicions(text) == [f"rules/a.yaml:{place}: warning: {said}"]
+
+
+@pytest.mark.parametrize(
+    "comment", ["#", "# so", "#\tso", "## so", "#--- so", "#!so", "#= so", "# {{ text }}", "", "#: so"]
+)
+def test_comments_as_people_write_them_are_not_suspicious(comment: str) -> None:
+    assert suspicions(f"{comment}\na: {comment}\n  b: c  {comment}\n  {comment}\nd: [e, {comment}\n f]") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["a: 'b' #so", 'a: "b" #so', "a: 5 #so", "a: true #so", "a: [b] #so", "#so\n#so\na: b", "a: |\n b #so",
+             "a: b#so", "a: > #so\n b", "a: b\n  #so\nc: d", "a: #so\n  b: c", "a: https://shop.example/#so"],
+)  # fmt: skip
+def test_a_comment_that_cuts_nothing_off_is_not_suspicious(text: str) -> None:
+    assert suspicions(text) == []
+
+
+def test_a_number_says_how_it_was_written() -> None:
+    node = read(b"a: [0123, +49, 1.10, 5, '5', x, true]", "x.yaml")
+    assert node is not None
+    written = [inner.written for inner in node.at("a").inside.values()]
+    assert written == ["0123", "+49", "1.10", "5", None, None, None]
+
+
+@pytest.mark.parametrize("written", ["01067", "-007", "00", "+49123"])
+def test_a_number_that_loses_what_was_written_is_suspicious(written: str) -> None:
+    said = (
+        f"rules/a.yaml:1:5: warning: {written} is read as the number {int(written)}: put it in quotes to keep it whole"
+    )
+    assert suspicions(f"a: [{written}]") == [said]
+
+
+@pytest.mark.parametrize("written", ["0", "-1", "+1", "0.50", "10", "0o17", "'01067'", "2026-01-02", "01:30"])
+def test_a_number_as_people_write_it_is_not_suspicious(written: str) -> None:
+    assert suspicions(f"a: {written}") == []
+
+
 def test_what_is_no_utf8_is_refused_with_its_place() -> None:
     said = refused(b"a: 1\nb: \xd1\x86\xff")
     assert said == "rules/a.yaml:2:5: byte 0xff is not UTF-8: save the file as UTF-8"

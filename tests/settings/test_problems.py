@@ -151,6 +151,20 @@ def test_what_is_no_public_address(tmp_path: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ('timeout = "0s"', "timeout: must be above 0 seconds"),
+        ('expires = "0"', "expires: must be above 0 seconds"),
+        ('burst = "0s"', "burst: must be above 0 seconds"),
+        ('burst = "1 minute"', "burst: must be at most 10 seconds"),
+    ],
+)
+def test_bounds_of_durations_are_told_in_words(tmp_path: Path, option: str, problem: str) -> None:
+    text = f'[accounts.shop]\nplatform = "shop"\napi_key = "key"\n{option}\n'
+    assert problems(tmp_path, text) == [f"bridge.toml: accounts.shop.{problem}"]
+
+
+@pytest.mark.parametrize(
     "url", ["sqlite://", "sqlite:///:memory:", "mysql://a/b", "no url", "postgresql://u:hunter2@h:x/d"]
 )
 def test_what_is_no_store(tmp_path: Path, url: str) -> None:

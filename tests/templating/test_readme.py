@@ -11,7 +11,7 @@ import pytest
 from bridge.errors import Place
 from bridge.model.event import Attachment
 from bridge.model.facts import variables
-from bridge.templating import Templates
+from bridge.templating import TemplateFault, Templates
 from tests.rulebook.books import facts
 from tests.values import an_event
 
@@ -75,3 +75,14 @@ def test_of_a_burst_every_message_is_there() -> None:
     burst = facts(event=an_event(text="a\nb", messages=("a", "b")))
     assert variables(burst)["messages"] == ["a", "b"]
     assert "messages" not in variables(facts(event=an_event(kind="ended", text=None)))
+
+
+def test_what_goes_wrong_only_with_values_does_so(templates: Templates) -> None:
+    page = README.read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"only when there are values(.*?)it finds", page, re.DOTALL)
+    sources = re.findall(r"`([^`]+)`", sentence)
+    assert len(sources) == 3
+    for source in sources:
+        template = templates.inline(source, Place(file="rules/a.yaml", line=1, column=1))
+        with pytest.raises(TemplateFault):
+            template.render(VALUES)

@@ -15,7 +15,13 @@ STATUSES = ("new", "opened", "pending", "on hold", "no communication", "closed")
 # Eight digits are a day: "20260328".
 _SECONDS = re.compile(r"[0-9]{9,12}")
 
-Line = Annotated[str, Field(min_length=1, max_length=1000)]
+
+def _digits(given: object) -> object:
+    """A telephone number, an id or a year without quotes is read as a number."""
+    return str(given) if type(given) is int else given
+
+
+Line = Annotated[str, BeforeValidator(_digits), Field(min_length=1, max_length=1000)]
 
 
 def _status(given: object) -> object:

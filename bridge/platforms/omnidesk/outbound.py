@@ -22,9 +22,11 @@ CAN: frozenset[Ability] = frozenset()
 
 def send(delivery: Delivery, account: OmnideskAccount) -> Steps:
     """Send the reply as plain text to `to: {session, chat_server}`. Any 2xx means that the chat server took it."""
-    session, chat_server = delivery.to.get("session"), delivery.to.get("chat_server")
-    if not isinstance(session, str) or not session:
+    session, chat_server = _digits(delivery.to.get("session")), delivery.to.get("chat_server")
+    if session is None or session == "":
         return never("to.session: missing; it is the chatSessionID of the conversation")
+    if not isinstance(session, str):
+        return never("to.session: must be one text; it is the chatSessionID of the conversation")
     if not isinstance(chat_server, str) or not chat_server:
         return never("to.chat_server: missing; it is the base URL of the chat server")
     base = account.callback(chat_server)
@@ -40,6 +42,11 @@ def send(delivery: Delivery, account: OmnideskAccount) -> Steps:
         body=_body(delivery, session, account),
     )
     return Sent() if is_taken(answer) else failure(answer)
+
+
+def _digits(given: object) -> object:
+    """A session that happens to be all digits is read as a number where nobody put it in quotes."""
+    return str(given) if type(given) is int else given
 
 
 def _headers(account: OmnideskAccount) -> dict[str, str]:

@@ -44,8 +44,8 @@ function bubble(entry) {
   const text = make("div", "text");
   if (own) text.textContent = entry.text;
   else text.append(...content(entry));
-  // The visitor's language and the company's may be written in different directions.
-  text.dir = "auto";
+  // The visitor's language and the company's may be written in different directions, and so may two paragraphs.
+  for (const block of own ? [text] : text.children) block.dir = "auto";
   const beside = (!own && files(entry.attachments)) || "";
   return make("div", own ? "entry own" : "entry reply", make("div", "bubble", author, text, beside), make("p", "meta"));
 }
@@ -63,21 +63,26 @@ function content({ text, format }) {
 
 // A bubble that follows another by the same author stands closer to it; a new day is announced.
 function place(node, entry, before) {
-  const date = new Date(entry.order);
+  const date = moment(entry);
   const today = date.toDateString();
-  const newDay = (before ? new Date(before.order) : new Date()).toDateString() !== today;
+  const newDay = (before ? moment(before) : new Date()).toDateString() !== today;
   if (newDay) node.dataset.day = day.format(date);
   else delete node.dataset.day;
   const same = before && !newDay && (before.operation ?? "reply") === (entry.operation ?? "reply");
   node.classList.toggle("follows", Boolean(same));
 }
 
+// A reply was made when the server says so, not when this browser read it.
+function moment(entry) {
+  return new Date(Date.parse(entry.at) || entry.order);
+}
+
 function settle(node, entry, edit) {
   node.dataset.state = entry.state ?? "received";
   const meta = node.querySelector(".meta");
   const time = document.createElement("time");
-  time.dateTime = new Date(entry.order).toISOString();
-  time.textContent = clock.format(entry.order);
+  time.dateTime = moment(entry).toISOString();
+  time.textContent = clock.format(moment(entry));
   if (entry.state === "queued") meta.replaceChildren("Sending…");
   else if (entry.state === "refused") meta.replaceChildren(`Not sent: ${entry.why || "refused"} `, again(entry, edit));
   else meta.replaceChildren(time);

@@ -10,7 +10,7 @@ const [log, text, compose, goodbye] = ["log", "text", "compose", "goodbye"].map(
 const [status, problem, newer, details, about, end] = ["status", "problem", "newer", "details", "about", "end"].map(at);
 
 let session = "";
-let face = { title: "Chat", max_text: 4000, online: null };
+let face = { title: "Chat", max_text: 4000, online: null, ...transcript.face() };
 let stop = () => {};
 // Whether the stream of replies is open (null: not yet tried), and whether the last message got an answer.
 let connected = null;
@@ -60,8 +60,9 @@ function toEnd() {
   newer.hidden = true;
 }
 
+// A message that another tab has sent in the meantime waits no more, whatever this one met with.
 function reached(yes) {
-  heard = yes;
+  heard = yes || !transcript.queued().length;
   if (yes) hope();
   showStatus();
 }
@@ -94,6 +95,7 @@ function open() {
 
 function meet({ title, max_text: longest, online }) {
   face = { title: title ?? face.title, max_text: longest ?? face.max_text, online: online ?? null };
+  transcript.keepFace({ title: face.title, max_text: face.max_text });
   showTitle();
   showStatus();
 }
@@ -105,20 +107,28 @@ function receive(owner, number, body) {
   showAll();
 }
 
+// A null character or half a character (a cut emoji) cannot be stored, and nobody typed one on purpose.
+function storable(typed) {
+  const bare = typed.replaceAll("\0", "").trim();
+  return bare.toWellFormed?.() ?? bare;
+}
+
 function say(event) {
   event.preventDefault();
-  // A null character or half a character (a cut emoji) cannot be stored, and nobody typed one on purpose.
-  const typed = text.value.replaceAll("\0", "").trim();
-  const said = typed.toWellFormed?.() ?? typed;
+  const said = storable(text.value);
   const length = [...said].length;
-  problem.textContent = length > face.max_text ? `${length} characters: at most ${face.max_text} fit in one message.` : "";
-  text.setAttribute("aria-invalid", String(Boolean(problem.textContent)));
+  showProblem(length > face.max_text ? `${length} characters: at most ${face.max_text} fit in one message.` : "");
   text.focus();
   if (!said || problem.textContent) return;
   stoppedTyping(false);
   text.value = "";
   fit();
   send(said);
+}
+
+function showProblem(words) {
+  problem.textContent = words;
+  text.ariaInvalid = String(words !== "");
 }
 
 function send(said) {
@@ -145,7 +155,7 @@ function edit(entry) {
 
 function fit() {
   text.style.height = "auto";
-  text.style.height = `${text.scrollHeight}px`;
+  text.style.height = `${text.scrollHeight + text.offsetHeight - text.clientHeight}px`;
 }
 
 function endChat() {
@@ -153,7 +163,8 @@ function endChat() {
   transcript.addOwn("end");
   showAll();
   sendAll();
-  at("again").focus();
+  // Not the button in it: a second Enter would take the conversation away.
+  goodbye.focus();
 }
 
 function startAgain() {
@@ -169,31 +180,37 @@ function showDetails(yes) {
 
 function saveDetails(event) {
   event.preventDefault();
-  const [name, email] = [at("name").value.trim(), at("email").value.trim()];
+  // A name is one line; one that was pasted from a table has tabs in it.
+  const [name, email] = [storable(at("name").value.replace(/\p{Cc}+/gu, " ")), at("email").value.trim()];
   const wrong = email !== "" && (!at("email").checkValidity() || !/^[^@\s]+@[^@\s]+$/.test(email));
-  at("email-problem").textContent = wrong ? "This does not look like an e-mail address." : "";
-  at("email").setAttribute("aria-invalid", String(wrong));
+  showWrong(wrong);
   if (wrong) return at("email").focus();
   transcript.keepContact({ ...(name && { name }), ...(email && { email }) });
   showDetails(false);
   return about.focus();
 }
 
+function showWrong(yes) {
+  at("email-problem").textContent = yes ? "This does not look like an e-mail address." : "";
+  at("email").ariaInvalid = String(yes);
+}
+
 function fillDetails() {
   const { name = "", email = "" } = transcript.contact();
   [at("name").value, at("email").value] = [name, email];
+  showWrong(false);
 }
 
 compose.addEventListener("submit", say);
 text.addEventListener("keydown", (event) => {
-  // While an input method composes a character, Enter chooses it.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  // While an input method composes a character, Enter chooses it; in Safari only its old code 229 tells that one.
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
   event.preventDefault();
-  compose.requestSubmit();
+  if (!event.repeat) compose.requestSubmit();
 });
 text.addEventListener("input", () => {
   fit();
-  problem.textContent = "";
+  showProblem("");
   if (text.value.trim()) typing();
   else stoppedTyping(true);
 });
@@ -218,6 +235,10 @@ details.addEventListener("keydown", (event) => {
 });
 end.addEventListener("click", endChat);
 at("again").addEventListener("click", startAgain);
+// Enter that is held down is pressed once, whatever has the focus by then; with Shift it goes on making lines.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.repeat && !event.shiftKey) event.preventDefault();
+});
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "hidden") return;
   unread = 0;
@@ -229,8 +250,10 @@ transcript.watch(() => {
   showAll();
   // The tab that wrote a message sends it; should it have been closed, this one does.
   if (transcript.queued().length) setTimeout(sendAll, 8_000 + Math.random() * 4_000);
+  else reached(true);
 });
 transcript.refresh();
+showTitle();
 open();
 sendAll();
 if (matchMedia("(pointer: fine)").matches) text.focus();

@@ -43,9 +43,10 @@ export async function flush({ changed, reached }) {
   sending = false;
 }
 
-function bodyOf({ id, operation, text }) {
+// Who wrote it is who they were then: in a new conversation the next person at this computer may have another name.
+function bodyOf({ id, operation, text, contact }) {
   if (operation === "end") return { id };
-  return { id, text, ...language(), ...transcript.contact() };
+  return { id, text, ...language(), ...contact };
 }
 
 /** Tell that the page was opened, until it is heard; resolves to what the server says of itself. */

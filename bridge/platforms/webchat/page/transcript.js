@@ -4,13 +4,15 @@
  * Every message has a localStorage item of its own, named by its id. So two tabs never overwrite each other's
  * list, writing the same thing twice changes nothing, and what a visitor typed survives a closed tab.
  *
- * Own entries: {session, id, operation: "message" | "end", text, order, state: "queued" | "sent" | "refused", why}
- * Replies:     {session, number, text, format, attachments, quick_replies, order}
+ * Own entries: {session, id, operation: "message" | "end", text, contact, order,
+ *               state: "queued" | "sent" | "refused", why}
+ * Replies:     {session, number, text, format, attachments, quick_replies, at, order}
  */
 import { unguessable } from "./wait.js";
 
 const SESSION = "replybridge/session";
 const CONTACT = "replybridge/contact";
+const FACE = "replybridge/face";
 const ENTRY = "replybridge/entry/";
 const KEPT = 500;
 
@@ -23,10 +25,8 @@ function write(key, value) {
   try {
     localStorage.setItem(key, value);
     memory.delete(key);
-    return true;
   } catch {
     memory.set(key, value);
-    return false;
   }
 }
 
@@ -59,10 +59,7 @@ function parsed(text) {
 
 function put(key, entry) {
   entries.set(key, { ...entry, key });
-  const text = JSON.stringify(entry);
-  if (write(key, text)) return;
-  prune(Math.floor(entries.size / 2));
-  write(key, text);
+  write(key, JSON.stringify(entry));
 }
 
 /** Read again what other tabs wrote; a page that the browser had put to sleep has heard nothing of it. */
@@ -106,6 +103,7 @@ export function session() {
 /** Begin a new conversation. What is still to be sent in the old one stays queued; the rest of it is forgotten. */
 export function begin() {
   write(SESSION, unguessable(32));
+  erase(CONTACT);
   for (const entry of [...entries.values()]) if (entry.state !== "queued") erase(entry.key);
 }
 
@@ -115,6 +113,15 @@ export function contact() {
 
 export function keepContact(details) {
   write(CONTACT, JSON.stringify(details));
+}
+
+/** What the server last said of itself: a conversation that has ended asks it nothing. */
+export function face() {
+  return parsed(read(FACE)) ?? {};
+}
+
+export function keepFace(learned) {
+  write(FACE, JSON.stringify(learned));
 }
 
 /** The current conversation in the order in which it was seen here. */
@@ -146,7 +153,7 @@ export function lastNumber() {
 
 export function addOwn(operation, text = "") {
   const id = unguessable(16);
-  put(`${ENTRY}own/${id}`, { session: session(), id, operation, text, order: next(), state: "queued" });
+  put(`${ENTRY}own/${id}`, { session: session(), id, operation, text, contact: contact(), order: next(), state: "queued" });
   prune(KEPT);
 }
 
@@ -154,7 +161,7 @@ export function addOwn(operation, text = "") {
 export function addReply(owner, number, { text, format, attachments, quick_replies, at }) {
   const key = `${ENTRY}reply/${owner.slice(0, 16)}/${number}/${at}`;
   if (entries.has(key) || read(key) !== null) return false;
-  put(key, { session: owner, number, text, format, attachments, quick_replies, order: next() });
+  put(key, { session: owner, number, text, format, attachments, quick_replies, at, order: next() });
   prune(KEPT);
   return true;
 }
