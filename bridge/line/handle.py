@@ -92,7 +92,8 @@ class Line:
         if isinstance(answer, Carried):
             lanes = {conversation_key(known.account.name, event.conversation) for event in notice.events}
             return self._answerer.carried(answer, webhook.received_at, lanes, decision.deliveries)
-        self._deliverer.take(decision.deliveries)
+        if decision.deliveries:
+            self._deliverer.take(decision.deliveries)
         if isinstance(answer, Answer):
             return answer
         return answer(await self._normaliser.standing(known, self.behaviour.rulebook))
@@ -153,7 +154,8 @@ class Line:
             self._metrics.duplicate(account, decision.repeats)
         for event in events:
             self._metrics.event(account, event.kind)
-        self._count(decision)
+        if decision.rules:
+            self._count(decision)
         self._log.debug(
             "taken",
             _event=decision.events,

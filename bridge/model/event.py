@@ -93,9 +93,13 @@ def whole(event: Event) -> Event:
     A message that says nothing, as one of files only, has an empty text; anything else that lacks what makes it what
     it is, is of the kind "other". Names by which things are found again have no character that a store cannot hold.
     """
-    contact = event.contact
-    names = event.conversation, event.key, event.reference, contact.id, contact.email, contact.phone
-    if NUL in "".join(filter(None, names)):
+    contact, reference = event.contact, event.reference
+    if (
+        NUL in event.conversation
+        or NUL in event.key
+        or (reference is not None and NUL in reference)
+        or (contact is not NOBODY and NUL in f"{contact.id}{contact.email}{contact.phone}")
+    ):
         event = _without_nul(event)
     certain = CERTAIN.get(event.kind)
     if certain is None or getattr(event, certain) is not None:
