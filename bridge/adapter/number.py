@@ -7,6 +7,12 @@ _MOST_DIGITS = 19
 _LONGEST = 99
 
 
+def as_text(given: object) -> object:
+    """A whole number as the text of its digits, anything else as it is: a session, a telephone number or an id that is
+    all digits is read as a number where nobody put it in quotes."""
+    return str(given) if type(given) is int else given
+
+
 def whole_number(given: object, *, least: int = 1, blanks: bool = False) -> int | None:
     """The whole number from `least` to `LARGEST` that is given, as such or in ASCII digits; None for anything else.
 

@@ -10,13 +10,6 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.end_to_end.server import Server
 from tests.end_to_end.visitor import FILES, PATIENCE, measure, say, texts, visit, wait_for
-from tests.fakes.chromium import chromium
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

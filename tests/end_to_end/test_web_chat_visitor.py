@@ -10,19 +10,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, e
 
 from tests.end_to_end.server import Server
 from tests.end_to_end.visitor import FILES, PATIENCE, measure, say, texts, visit, wait_for
-from tests.fakes.chromium import chromium
 
 SETTINGS = """
 [accounts.webchat]
 platform = "webchat"
 title = "Acme Support"
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

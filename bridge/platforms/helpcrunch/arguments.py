@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from bridge.adapter.account import Options
 from bridge.adapter.argument import Number
+from bridge.adapter.number import as_text
 from bridge.platforms.helpcrunch.values import LAST, plain_status
 
 # How the API spells them; "onhold" and "on-hold", which it answers with, are understood too.
@@ -15,13 +16,7 @@ STATUSES = ("new", "opened", "pending", "on hold", "no communication", "closed")
 # Eight digits are a day: "20260328".
 _SECONDS = re.compile(r"[0-9]{9,12}")
 
-
-def _digits(given: object) -> object:
-    """A telephone number, an id or a year without quotes is read as a number."""
-    return str(given) if type(given) is int else given
-
-
-Line = Annotated[str, BeforeValidator(_digits), Field(min_length=1, max_length=1000)]
+Line = Annotated[str, BeforeValidator(as_text), Field(min_length=1, max_length=1000)]
 
 
 def _status(given: object) -> object:

@@ -11,6 +11,7 @@ import orjson
 from bridge.adapter.ability import unsayable
 from bridge.adapter.answers import failure, is_taken, never
 from bridge.adapter.dialect import sound, to_plain
+from bridge.adapter.number import as_text
 from bridge.adapter.protocol import Ability, HttpCall, Steps
 from bridge.model.delivery import Delivery, Sent
 from bridge.platforms.omnidesk.account import OmnideskAccount
@@ -22,7 +23,7 @@ CAN: frozenset[Ability] = frozenset()
 
 def send(delivery: Delivery, account: OmnideskAccount) -> Steps:
     """Send the reply as plain text to `to: {session, chat_server}`. Any 2xx means that the chat server took it."""
-    session, chat_server = _digits(delivery.to.get("session")), delivery.to.get("chat_server")
+    session, chat_server = as_text(delivery.to.get("session")), delivery.to.get("chat_server")
     if session is None or session == "":
         return never("to.session: missing; it is the chatSessionID of the conversation")
     if not isinstance(session, str):
@@ -42,11 +43,6 @@ def send(delivery: Delivery, account: OmnideskAccount) -> Steps:
         body=_body(delivery, session, account),
     )
     return Sent() if is_taken(answer) else failure(answer)
-
-
-def _digits(given: object) -> object:
-    """A session that happens to be all digits is read as a number where nobody put it in quotes."""
-    return str(given) if type(given) is int else given
 
 
 def _headers(account: OmnideskAccount) -> dict[str, str]:
